@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { ByteReader, ByteWriter, MalformedBytesError, encodeUtf8, utf8Length } from '#base'
+import { ByteReader, ByteWriter, MalformedBytesError, concatBytes, encodeUtf8, utf8Length } from '#base'
 
 test('every number comes back as it was written', () => {
   const writer = new ByteWriter(1)
@@ -65,4 +65,23 @@ test('a read past the end and an endless varint are refused', () => {
   assert.throws(() => new ByteReader(new Uint8Array(3)).slice(-1), MalformedBytesError)
   assert.throws(() => new ByteReader(new Uint8Array(11).fill(0xff)).unsignedVarint(), MalformedBytesError)
   assert.throws(() => new ByteReader(new Uint8Array(11).fill(0xff)).varlong(), MalformedBytesError)
+})
+
+test('writers that are used side by side do not touch each other', () => {
+  const writers = Array.from({ length: 600 }, (_, index) => ({ index, writer: new ByteWriter(1 + (index % 300)) }))
+  for (let round = 0; round < 40; round++) for (const { index, writer } of writers) writer.int32(index * 1000 + round)
+  for (const { index, writer } of writers) {
+    const bytes = index % 2 === 0 ? writer.toBytes() : concatBytes(writer.chunks())
+    const next = new ByteWriter()
+    next.bytes(new Uint8Array(200).fill(0xff))
+    const reader = new ByteReader(bytes)
+    for (let round = 0; round < 40; round++) assert.equal(reader.int32(), index * 1000 + round)
+    assert.equal(reader.remaining, 0)
+  }
+})
+
+test('an array that is kept does not keep a slab', () => {
+  const writer = new ByteWriter()
+  writer.int32(7)
+  assert.equal(writer.toBytes().buffer.byteLength, 4)
 })

@@ -10,8 +10,8 @@ export class MalformedBytesError extends Error {
   override name = 'MalformedBytesError'
 }
 
-const utf8Decoder = new TextDecoder('utf-8')
-const utf8StrictDecoder = new TextDecoder('utf-8', { fatal: true })
+const utf8Decoder = new TextDecoder('utf-8', { ignoreBOM: true })
+const utf8StrictDecoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /** 2^32, the weight of the upper half of an int64. */
 const HIGH_WORD = 0x1_0000_0000
@@ -187,21 +187,48 @@ function isLowSurrogate(unit: number): boolean {
 const REFERENCE_BYTES_MIN = 1024
 
 /**
+ * Writers take their room from a slab in common, since a buffer of its own costs a small message more than all of its
+ * encoding. What a writer has claimed beyond its end goes back when it is closed, if nobody has taken room after it.
+ */
+const SLAB_BYTES = 64 * 1024
+/** Larger writers have a buffer of their own, so that a slab serves at least eight. */
+const SLAB_SHARE_BYTES_MAX = SLAB_BYTES / 8
+
+let slab = new Uint8Array(SLAB_BYTES)
+let slabView = new DataView(slab.buffer)
+let slabUsed = 0
+
+/**
  * Writes into a buffer that grows; large payloads are kept by reference, so that `chunks()` is what a
  * gathered socket write or `writev` takes.
  */
 export class ByteWriter {
   #buffer: Uint8Array
-  #view: DataView
+  /** Over the bytes being written. It is another one after the writer has grown: read it after `claim`. */
+  view: DataView
   /** Where the piece of `#buffer` that is not yet in `#chunks` begins. */
-  #chunkStart = 0
-  #position = 0
+  #chunkStart: number
+  #position: number
+  /** One past the last byte of `#buffer` that this writer may use. */
+  #limit: number
   #chunks: Uint8Array[] = []
   #chunkBytes = 0
 
   constructor(capacity = 256) {
-    this.#buffer = new Uint8Array(capacity)
-    this.#view = new DataView(this.#buffer.buffer)
+    if (capacity <= SLAB_SHARE_BYTES_MAX) {
+      if (capacity > SLAB_BYTES - slabUsed) renewSlab()
+      this.#buffer = slab
+      this.view = slabView
+      this.#chunkStart = slabUsed
+      slabUsed += capacity
+      this.#limit = slabUsed
+    } else {
+      this.#buffer = new Uint8Array(capacity)
+      this.view = new DataView(this.#buffer.buffer)
+      this.#chunkStart = 0
+      this.#limit = capacity
+    }
+    this.#position = this.#chunkStart
   }
 
   /** Bytes written so far. */
@@ -210,49 +237,44 @@ export class ByteWriter {
   }
 
   int8(value: number): void {
-    const at = this.#claim(1)
-    this.#view.setInt8(at, value)
+    const at = this.claim(1)
+    this.view.setInt8(at, value)
   }
 
   int16(value: number): void {
-    const at = this.#claim(2)
-    this.#view.setInt16(at, value)
+    const at = this.claim(2)
+    this.view.setInt16(at, value)
   }
 
   uint16(value: number): void {
-    const at = this.#claim(2)
-    this.#view.setUint16(at, value)
+    const at = this.claim(2)
+    this.view.setUint16(at, value)
   }
 
   int32(value: number): void {
-    const at = this.#claim(4)
-    this.#view.setInt32(at, value)
+    const at = this.claim(4)
+    this.view.setInt32(at, value)
   }
 
   uint32(value: number): void {
-    const at = this.#claim(4)
-    this.#view.setUint32(at, value)
+    const at = this.claim(4)
+    this.view.setUint32(at, value)
   }
 
   /** A double as int64; exact within ±2^53, saturating at the ends of int64. */
   int64(value: number): void {
-    const at = this.#claim(8)
-    if (Number.isSafeInteger(value)) {
-      this.#view.setInt32(at, Math.floor(value / HIGH_WORD))
-      this.#view.setUint32(at + 4, value >>> 0)
-    } else {
-      this.#view.setBigInt64(at, saturatedInt64(value))
-    }
+    const at = this.claim(8)
+    setInt64(this.view, at, value)
   }
 
   bigint64(value: bigint): void {
-    const at = this.#claim(8)
-    this.#view.setBigInt64(at, value)
+    const at = this.claim(8)
+    this.view.setBigInt64(at, value)
   }
 
   float64(value: number): void {
-    const at = this.#claim(8)
-    this.#view.setFloat64(at, value)
+    const at = this.claim(8)
+    this.view.setFloat64(at, value)
   }
 
   unsignedVarint(value: number): void {
@@ -286,43 +308,57 @@ export class ByteWriter {
 
   utf8(text: string): void {
     const length = utf8Length(text)
-    const at = this.#claim(length)
+    const at = this.claim(length)
     if (length === text.length)
       for (let index = 0; index < length; index++) this.#buffer[at + index] = text.charCodeAt(index)
     else utf8Encoder.encodeInto(text, this.#buffer.subarray(at, at + length))
   }
 
-  /** Everything written, in order. The writer must not be used afterwards. */
+  /**
+   * Everything written, in order, for what is sent or stored soon: a small chunk keeps a slab in memory. The writer
+   * must not be used afterwards.
+   */
   chunks(): Uint8Array[] {
     this.#closeChunk()
+    if (this.#buffer === slab && this.#limit === slabUsed) slabUsed = this.#position
+    this.#limit = this.#position
     return this.#chunks
   }
 
-  /** Everything written, as one array: a copy only where large payloads were kept by reference. */
+  /** Everything written, as one array of its own, or the one large payload if it is all. The writer must not be used afterwards. */
   toBytes(): Uint8Array {
-    return concatBytes(this.chunks())
+    const chunks = this.chunks()
+    const [only] = chunks
+    if (chunks.length !== 1 || only!.buffer !== this.#buffer.buffer) return concatBytes(chunks)
+    return only!.slice()
   }
 
-  #claim(length: number): number {
+  /**
+   * Makes room for `length` bytes and returns where they begin in `view`: for code that writes several values at once.
+   * All of them must be written.
+   */
+  claim(length: number): number {
     const at = this.#position
-    if (at + length > this.#buffer.length) return this.#grow(length)
+    if (at + length > this.#limit) return this.#grow(length)
     this.#position = at + length
     return at
   }
 
   #grow(length: number): number {
     const pending = this.#buffer.subarray(this.#chunkStart, this.#position)
-    const grown = new Uint8Array(Math.max(this.#buffer.length * 2, pending.length + length))
+    const capacity = this.#limit - this.#chunkStart
+    const grown = new Uint8Array(Math.max(capacity * 2, pending.length + length))
     grown.set(pending)
     this.#buffer = grown
-    this.#view = new DataView(grown.buffer)
+    this.view = new DataView(grown.buffer)
     this.#chunkStart = 0
     this.#position = pending.length + length
+    this.#limit = grown.length
     return pending.length
   }
 
   #copy(payload: Uint8Array): void {
-    const at = this.#claim(payload.length)
+    const at = this.claim(payload.length)
     this.#buffer.set(payload, at)
   }
 
@@ -339,6 +375,20 @@ export class ByteWriter {
     this.#chunkBytes += chunk.length
     this.#chunkStart = this.#position
   }
+}
+
+function renewSlab(): void {
+  slab = new Uint8Array(SLAB_BYTES)
+  slabView = new DataView(slab.buffer)
+  slabUsed = 0
+}
+
+/** A double as int64; exact within ±2^53, saturating at the ends of int64. */
+export function setInt64(view: DataView, at: number, value: number): void {
+  if (Number.isSafeInteger(value)) {
+    view.setInt32(at, Math.floor(value / HIGH_WORD))
+    view.setUint32(at + 4, value >>> 0)
+  } else view.setBigInt64(at, saturatedInt64(value))
 }
 
 function saturatedInt64(value: number): bigint {

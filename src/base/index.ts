@@ -1,3 +1,4 @@
+export { Arena, arenaUsage, type ArenaUsage } from './arena.ts'
 export { AssertionError, assert, unreachable } from './assert.ts'
 export type { Branded } from './branded.ts'
 export {
@@ -9,5 +10,7 @@ export {
   decodeUtf8Strictly,
   encodeUtf8,
   equalBytes,
+  setInt64,
   utf8Length,
 } from './bytes.ts'
+export { crc32c } from './crc32c.ts'
