@@ -1,0 +1,161 @@
+/** Kafka's error codes: what each says, and whether the same request may succeed when it is sent again. */
+
+export interface ErrorInfo {
+  readonly code: number
+  readonly name: string
+  /** As in Kafka's clients: a retry may succeed, perhaps after a refresh of metadata. */
+  readonly retriable: boolean
+  readonly message: string
+}
+
+const R = true
+
+// code, name, message, retriable
+const TABLE = [
+  [-1, 'UNKNOWN_SERVER_ERROR', 'the broker failed in a way that no other code describes'],
+  [0, 'NONE', 'no error'],
+  [1, 'OFFSET_OUT_OF_RANGE', 'the offset lies outside the log'],
+  [2, 'CORRUPT_MESSAGE', 'the batch has a wrong CRC, a bad size, or no key where compaction needs one', R],
+  [3, 'UNKNOWN_TOPIC_OR_PARTITION', 'the topic or partition does not exist here', R],
+  [4, 'INVALID_FETCH_SIZE', 'the fetch size is not valid'],
+  [5, 'LEADER_NOT_AVAILABLE', 'the partition has no leader at the moment', R],
+  [6, 'NOT_LEADER_OR_FOLLOWER', 'the broker does not lead the partition, or holds no replica of it', R],
+  [7, 'REQUEST_TIMED_OUT', 'the request ran out of time', R],
+  [8, 'BROKER_NOT_AVAILABLE', 'the broker is not available'],
+  [9, 'REPLICA_NOT_AVAILABLE', 'the replica is not available', R],
+  [10, 'MESSAGE_TOO_LARGE', 'the batch is larger than the topic allows'],
+  [11, 'STALE_CONTROLLER_EPOCH', 'the request comes from a controller that has been replaced'],
+  [12, 'OFFSET_METADATA_TOO_LARGE', 'the text beside the committed offset is too long'],
+  [13, 'NETWORK_EXCEPTION', 'the connection broke before the answer came', R],
+  [14, 'COORDINATOR_LOAD_IN_PROGRESS', 'the coordinator is still reading its state', R],
+  [15, 'COORDINATOR_NOT_AVAILABLE', 'there is no coordinator at the moment', R],
+  [16, 'NOT_COORDINATOR', 'another broker coordinates this', R],
+  [17, 'INVALID_TOPIC_EXCEPTION', 'the topic name is not valid, or the topic may not be used so'],
+  [18, 'RECORD_LIST_TOO_LARGE', 'the batch does not fit into a segment'],
+  [19, 'NOT_ENOUGH_REPLICAS', 'fewer replicas are in sync than the topic asks for; nothing was written', R],
+  [20, 'NOT_ENOUGH_REPLICAS_AFTER_APPEND', 'written, but fewer replicas are in sync than the topic asks for', R],
+  [21, 'INVALID_REQUIRED_ACKS', 'acks must be 0, 1 or -1'],
+  [22, 'ILLEGAL_GENERATION', 'the group is in another generation'],
+  [23, 'INCONSISTENT_GROUP_PROTOCOL', 'the member shares no protocol with the rest of the group, or named none'],
+  [24, 'INVALID_GROUP_ID', 'the group id is not valid'],
+  [25, 'UNKNOWN_MEMBER_ID', 'the group has no such member'],
+  [26, 'INVALID_SESSION_TIMEOUT', 'the session timeout lies outside the bounds of the broker'],
+  [27, 'REBALANCE_IN_PROGRESS', 'the group is rebalancing: join again'],
+  [28, 'INVALID_COMMIT_OFFSET_SIZE', 'the commit does not fit into a record'],
+  [29, 'TOPIC_AUTHORIZATION_FAILED', 'no right to do this with the topic'],
+  [30, 'GROUP_AUTHORIZATION_FAILED', 'no right to do this with the group'],
+  [31, 'CLUSTER_AUTHORIZATION_FAILED', 'no right to do this with the cluster'],
+  [32, 'INVALID_TIMESTAMP', 'the timestamp of a record is too far from the time of the broker'],
+  [33, 'UNSUPPORTED_SASL_MECHANISM', 'the broker does not offer this SASL mechanism'],
+  [34, 'ILLEGAL_SASL_STATE', 'the request does not fit the state of the authentication'],
+  [35, 'UNSUPPORTED_VERSION', 'this version of the API is not served'],
+  [36, 'TOPIC_ALREADY_EXISTS', 'a topic of this name exists'],
+  [37, 'INVALID_PARTITIONS', 'the number of partitions is not valid'],
+  [38, 'INVALID_REPLICATION_FACTOR', 'the replication factor is below 1 or above the number of brokers'],
+  [39, 'INVALID_REPLICA_ASSIGNMENT', 'the assignment of replicas is not valid'],
+  [40, 'INVALID_CONFIG', 'the configuration is not valid'],
+  [41, 'NOT_CONTROLLER', 'another broker is the controller', R],
+  [42, 'INVALID_REQUEST', 'the request contradicts itself or the protocol'],
+  [43, 'UNSUPPORTED_FOR_MESSAGE_FORMAT', 'the message format of the topic cannot do this'],
+  [44, 'POLICY_VIOLATION', 'a policy of the broker forbids this'],
+  [45, 'OUT_OF_ORDER_SEQUENCE_NUMBER', 'the sequence number of the producer leaves a gap'],
+  [46, 'DUPLICATE_SEQUENCE_NUMBER', 'the sequence number of the producer was seen before'],
+  [47, 'INVALID_PRODUCER_EPOCH', 'the producer writes with an old epoch'],
+  [48, 'INVALID_TXN_STATE', 'the transaction is in a state that does not allow this'],
+  [49, 'INVALID_PRODUCER_ID_MAPPING', 'the producer id does not belong to this transactional id'],
+  [50, 'INVALID_TRANSACTION_TIMEOUT', 'the transaction timeout is above the bound of the broker'],
+  [51, 'CONCURRENT_TRANSACTIONS', 'another operation on the same transaction is under way', R],
+  [52, 'TRANSACTION_COORDINATOR_FENCED', 'the marker comes from a transaction coordinator that has been replaced'],
+  [53, 'TRANSACTIONAL_ID_AUTHORIZATION_FAILED', 'no right to use the transactional id'],
+  [54, 'SECURITY_DISABLED', 'the broker has no authorizer'],
+  [55, 'OPERATION_NOT_ATTEMPTED', 'not tried, since another part of the request failed'],
+  [56, 'KAFKA_STORAGE_ERROR', 'the disk of the log failed', R],
+  [57, 'LOG_DIR_NOT_FOUND', 'the broker has no such log directory'],
+  [58, 'SASL_AUTHENTICATION_FAILED', 'authentication failed'],
+  [59, 'UNKNOWN_PRODUCER_ID', 'the log remembers nothing of the producer'],
+  [60, 'REASSIGNMENT_IN_PROGRESS', 'the partition is being reassigned'],
+  [61, 'DELEGATION_TOKEN_AUTH_DISABLED', 'the broker has no delegation tokens'],
+  [62, 'DELEGATION_TOKEN_NOT_FOUND', 'there is no such delegation token'],
+  [63, 'DELEGATION_TOKEN_OWNER_MISMATCH', 'neither owner nor renewer of the delegation token'],
+  [64, 'DELEGATION_TOKEN_REQUEST_NOT_ALLOWED', 'a delegation token cannot be asked for over this connection'],
+  [65, 'DELEGATION_TOKEN_AUTHORIZATION_FAILED', 'no right to do this with the delegation token'],
+  [66, 'DELEGATION_TOKEN_EXPIRED', 'the delegation token has expired'],
+  [67, 'INVALID_PRINCIPAL_TYPE', 'principals of this type are not known'],
+  [68, 'NON_EMPTY_GROUP', 'the group has members'],
+  [69, 'GROUP_ID_NOT_FOUND', 'there is no such group'],
+  [70, 'FETCH_SESSION_ID_NOT_FOUND', 'the broker does not know the fetch session', R],
+  [71, 'INVALID_FETCH_SESSION_EPOCH', 'the request is not the next one of its fetch session', R],
+  [72, 'LISTENER_NOT_FOUND', 'the leader has no listener of this name', R],
+  [73, 'TOPIC_DELETION_DISABLED', 'the broker does not delete topics'],
+  [74, 'FENCED_LEADER_EPOCH', 'the leader epoch of the request is older than that of the broker', R],
+  [75, 'UNKNOWN_LEADER_EPOCH', 'the leader epoch of the request is newer than that of the broker', R],
+  [76, 'UNSUPPORTED_COMPRESSION_TYPE', 'the client cannot read the codec of the batches'],
+  [77, 'STALE_BROKER_EPOCH', 'the broker has registered anew since'],
+  [78, 'OFFSET_NOT_AVAILABLE', 'a new leader does not know yet how far its log is committed', R],
+  [79, 'MEMBER_ID_REQUIRED', 'join again with the member id that the answer gives'],
+  [80, 'PREFERRED_LEADER_NOT_AVAILABLE', 'the preferred leader is not available', R],
+  [81, 'GROUP_MAX_SIZE_REACHED', 'the group is full'],
+  [82, 'FENCED_INSTANCE_ID', 'another member has taken over the group instance id'],
+  [83, 'ELIGIBLE_LEADERS_NOT_AVAILABLE', 'no replica that may lead is available', R],
+  [84, 'ELECTION_NOT_NEEDED', 'the partition already has the leader that was asked for', R],
+  [85, 'NO_REASSIGNMENT_IN_PROGRESS', 'the partition is not being reassigned'],
+  [86, 'GROUP_SUBSCRIBED_TO_TOPIC', 'the group is subscribed to the topic, so its offsets stay'],
+  [87, 'INVALID_RECORD', 'a record breaks a rule of the topic'],
+  [88, 'UNSTABLE_OFFSET_COMMIT', 'a transaction that commits offsets is still open', R],
+  [89, 'THROTTLING_QUOTA_EXCEEDED', 'the quota is used up', R],
+  [90, 'PRODUCER_FENCED', 'a newer producer uses the transactional id'],
+  [91, 'RESOURCE_NOT_FOUND', 'the resource does not exist'],
+  [92, 'DUPLICATE_RESOURCE', 'the request names the same resource twice'],
+  [93, 'UNACCEPTABLE_CREDENTIAL', 'the credential is too weak or not well formed'],
+  [94, 'INCONSISTENT_VOTER_SET', 'sender or receiver is not one of the voters'],
+  [95, 'INVALID_UPDATE_VERSION', 'the state has been changed since it was read'],
+  [96, 'FEATURE_UPDATE_FAILED', 'the features could not be updated'],
+  [97, 'PRINCIPAL_DESERIALIZATION_FAILURE', 'the principal of a forwarded request could not be read'],
+  [98, 'SNAPSHOT_NOT_FOUND', 'there is no such snapshot'],
+  [99, 'POSITION_OUT_OF_RANGE', 'the position lies outside the snapshot'],
+  [100, 'UNKNOWN_TOPIC_ID', 'no topic has this id here', R],
+  [101, 'DUPLICATE_BROKER_REGISTRATION', 'a living broker has this id'],
+  [102, 'BROKER_ID_NOT_REGISTERED', 'no broker with this id is registered'],
+  [103, 'INCONSISTENT_TOPIC_ID', 'the log belongs to a topic with another id', R],
+  [104, 'INCONSISTENT_CLUSTER_ID', 'the request is meant for another cluster'],
+  [105, 'TRANSACTIONAL_ID_NOT_FOUND', 'the transactional id is not known'],
+  [106, 'FETCH_SESSION_TOPIC_ID_ERROR', 'a fetch session cannot change between topic names and ids', R],
+  [107, 'INELIGIBLE_REPLICA', 'a replica of the new ISR may not be in it'],
+  [108, 'NEW_LEADER_ELECTED', 'the change of the ISR was made, and the leader has changed'],
+  [109, 'OFFSET_MOVED_TO_TIERED_STORAGE', 'the offset lies in tiered storage'],
+  [110, 'FENCED_MEMBER_EPOCH', 'the epoch of the member is fenced: give up all partitions and join again'],
+  [111, 'UNRELEASED_INSTANCE_ID', 'another member still holds the instance id'],
+  [112, 'UNSUPPORTED_ASSIGNOR', 'the group does not know the assignor'],
+  [113, 'STALE_MEMBER_EPOCH', 'the epoch of the member is old: wait for the new one from the heartbeat'],
+  [114, 'MISMATCHED_ENDPOINT_TYPE', 'this endpoint serves other requests'],
+  [115, 'UNSUPPORTED_ENDPOINT_TYPE', 'endpoints of this type are not served'],
+  [116, 'UNKNOWN_CONTROLLER_ID', 'there is no controller with this id'],
+  [117, 'UNKNOWN_SUBSCRIPTION_ID', 'the telemetry subscription is not, or no longer, valid'],
+  [118, 'TELEMETRY_TOO_LARGE', 'the broker takes no telemetry of this size'],
+  [119, 'INVALID_REGISTRATION', 'the controller refuses the registration of the broker'],
+  [120, 'TRANSACTION_ABORTABLE', 'the transaction failed; after an abort the transactional id can be used on'],
+  [121, 'INVALID_RECORD_STATE', 'the record is in a state that does not allow this acknowledgement'],
+  [122, 'SHARE_SESSION_NOT_FOUND', 'the broker does not know the share session', R],
+  [123, 'INVALID_SHARE_SESSION_EPOCH', 'the request is not the next one of its share session', R],
+  [124, 'FENCED_STATE_EPOCH', 'the state of the share group has another epoch'],
+  [125, 'INVALID_VOTER_KEY', 'the key of the voter is not that of the receiver'],
+  [126, 'DUPLICATE_VOTER', 'the voter is one already'],
+  [127, 'VOTER_NOT_FOUND', 'there is no such voter'],
+] as const
+
+type ErrorName = (typeof TABLE)[number][1]
+
+/** Codes by name. */
+export const ErrorCode = Object.fromEntries(TABLE.map(([code, name]) => [name, code])) as {
+  readonly [Row in (typeof TABLE)[number] as Row[1]]: Row[0]
+}
+export type ErrorCode = (typeof ErrorCode)[ErrorName]
+
+const byCode = new Map<number, ErrorInfo>(
+  TABLE.map(([code, name, message, retriable = false]) => [code, { code, name, retriable, message }]),
+)
+
+/** A code that a later Kafka has added counts as an unknown error of the server, as it does for Kafka's clients. */
+export function errorOf(code: number): ErrorInfo {
+  return byCode.get(code) ?? byCode.get(ErrorCode.UNKNOWN_SERVER_ERROR)!
+}
