@@ -1,0 +1,203 @@
+import { assert, crc32c, encodeUtf8, utf8Length } from '#base'
+
+import type { TimestampType } from './batch.ts'
+import { Codec } from './codec.ts'
+import { compress } from './compression.ts'
+import * as layout from './layout.ts'
+import type { RecordHeader } from './record.ts'
+
+const { setInt16, setInt32, setInt64 } = layout
+
+export interface NewRecord {
+  /** In ms since the epoch; a bigint where it may lie beyond 2^53. -1: none. */
+  timestamp: number | bigint
+  key?: Uint8Array | null
+  value: Uint8Array | null
+  headers?: readonly RecordHeader[]
+}
+
+export interface BatchOptions {
+  codec?: Codec
+  /** See `compress`. */
+  compressionLevel?: number | undefined
+  /** Offset of the first record; 0 as clients send it. */
+  baseOffset?: number
+  partitionLeaderEpoch?: number
+  producerId?: number
+  producerEpoch?: number
+  baseSequence?: number
+  isTransactional?: boolean
+  isControl?: boolean
+  timestampType?: TimestampType
+  /** What every record's timestamp becomes when the type is `LogAppendTime`, in ms. */
+  logAppendTimeMs?: number
+  /** Bytes to begin with; the buffer grows as needed. */
+  capacity?: number
+}
+
+/** Bytes that a record takes beside key, value and headers, at most: length, attributes, deltas, three counts. */
+const RECORD_OVERHEAD_MAX = 5 + 1 + 10 + 5 + 5 + 5 + 5
+const VARINT_BYTES_MAX = 5
+/** Up to here a loop is faster than `set`. */
+const SHORT_BYTES_MAX = 32
+
+/** Builds one batch of magic 2, record by record. */
+export class RecordBatchBuilder {
+  readonly #options: BatchOptions
+  #bytes: Uint8Array
+  #position = layout.BATCH_HEADER_BYTES
+  #count = 0
+  #lastOffsetDelta = -1
+  #baseTimestamp: number | bigint = layout.NONE
+  #maxTimestamp: number | bigint = layout.NONE
+
+  constructor(options: BatchOptions = {}) {
+    this.#options = options
+    this.#bytes = new Uint8Array(options.capacity ?? 1024)
+  }
+
+  get recordCount(): number {
+    return this.#count
+  }
+
+  /** Size of the batch so far, before compression. */
+  get sizeInBytes(): number {
+    return this.#position
+  }
+
+  /** Whether the batch, before compression, surely stays within `bytesMax` with this record in it. */
+  hasRoomFor(record: NewRecord, bytesMax: number): boolean {
+    return this.#position + sizeBound(record) <= bytesMax
+  }
+
+  /** Adds a record, behind the former one or, where compaction left gaps, further on. */
+  append(record: NewRecord, offsetDelta = this.#lastOffsetDelta + 1): void {
+    assert(offsetDelta > this.#lastOffsetDelta, 'records of a batch ascend by offset')
+    if (this.#count === 0) this.#baseTimestamp = record.timestamp
+    this.#makeRoom(sizeBound(record))
+    const lengthAt = this.#position
+    // The length is known only afterwards; most records need no more than two bytes for it.
+    this.#position = lengthAt + VARINT_BYTES_MAX
+    this.#writeBody(record, offsetDelta)
+    this.#writeLength(lengthAt)
+    this.#count += 1
+    this.#lastOffsetDelta = offsetDelta
+    if (record.timestamp > this.#maxTimestamp) this.#maxTimestamp = record.timestamp
+  }
+
+  /** The finished batch. The builder must not be used afterwards. */
+  build(): Uint8Array {
+    const options = this.#options
+    const batch = this.#withCompressedRecords(options.codec ?? Codec.none)
+    setInt64(batch, layout.BASE_OFFSET_AT, options.baseOffset ?? 0)
+    setInt32(batch, layout.BATCH_LENGTH_AT, batch.length - layout.ENTRY_PREFIX_BYTES)
+    setInt32(batch, layout.PARTITION_LEADER_EPOCH_AT, options.partitionLeaderEpoch ?? layout.NONE)
+    batch[layout.MAGIC_AT] = 2
+    setInt16(batch, layout.ATTRIBUTES_AT, this.#attributes())
+    setInt32(batch, layout.LAST_OFFSET_DELTA_AT, this.#lastOffsetDelta)
+    setInt64(batch, layout.BASE_TIMESTAMP_AT, this.#baseTimestamp)
+    const isLogAppendTime = options.timestampType === 'LogAppendTime'
+    const maxTimestamp = isLogAppendTime ? (options.logAppendTimeMs ?? layout.NONE) : this.#maxTimestamp
+    setInt64(batch, layout.MAX_TIMESTAMP_AT, maxTimestamp)
+    setInt64(batch, layout.PRODUCER_ID_AT, options.producerId ?? layout.NONE)
+    setInt16(batch, layout.PRODUCER_EPOCH_AT, options.producerEpoch ?? layout.NONE)
+    setInt32(batch, layout.BASE_SEQUENCE_AT, options.baseSequence ?? layout.NONE)
+    setInt32(batch, layout.RECORD_COUNT_AT, this.#count)
+    setInt32(batch, layout.CRC_AT, crc32c(batch, layout.ATTRIBUTES_AT))
+    return batch
+  }
+
+  #attributes(): number {
+    const { codec = Codec.none, timestampType, isTransactional, isControl } = this.#options
+    return (
+      codec |
+      (timestampType === 'LogAppendTime' ? layout.LOG_APPEND_TIME_BIT : 0) |
+      (isTransactional ? layout.TRANSACTIONAL_BIT : 0) |
+      (isControl ? layout.CONTROL_BIT : 0)
+    )
+  }
+
+  #withCompressedRecords(codec: Codec): Uint8Array {
+    const plain = this.#bytes.subarray(0, this.#position)
+    if (codec === Codec.none) return plain
+    const records = compress(codec, plain.subarray(layout.BATCH_HEADER_BYTES), {
+      level: this.#options.compressionLevel,
+    })
+    const batch = new Uint8Array(layout.BATCH_HEADER_BYTES + records.length)
+    batch.set(records, layout.BATCH_HEADER_BYTES)
+    return batch
+  }
+
+  #writeBody({ timestamp, key = null, value, headers = [] }: NewRecord, offsetDelta: number): void {
+    this.#bytes[this.#position++] = 0
+    this.#varlong(deltaOf(timestamp, this.#baseTimestamp))
+    this.#varint(offsetDelta)
+    this.#nullableBytes(key)
+    this.#nullableBytes(value)
+    this.#varint(headers.length)
+    for (const header of headers) {
+      this.#nullableBytes(encodeUtf8(header.key))
+      this.#nullableBytes(header.value)
+    }
+  }
+
+  /** Writes the record's length before its body, which moves up to it. */
+  #writeLength(lengthAt: number): void {
+    const bodyAt = lengthAt + VARINT_BYTES_MAX
+    const bodyEnd = this.#position
+    this.#position = lengthAt
+    this.#varint(bodyEnd - bodyAt)
+    this.#bytes.copyWithin(this.#position, bodyAt, bodyEnd)
+    this.#position += bodyEnd - bodyAt
+  }
+
+  #nullableBytes(bytes: Uint8Array | null): void {
+    if (bytes === null) return this.#varint(-1)
+    this.#varint(bytes.length)
+    const at = this.#position
+    if (bytes.length <= SHORT_BYTES_MAX)
+      for (let index = 0; index < bytes.length; index++) this.#bytes[at + index] = bytes[index]!
+    else this.#bytes.set(bytes, at)
+    this.#position = at + bytes.length
+  }
+
+  #varint(value: number): void {
+    const bytes = this.#bytes
+    let at = this.#position
+    let rest = ((value << 1) ^ (value >> 31)) >>> 0
+    for (; rest > 0x7f; rest >>>= 7) bytes[at++] = (rest & 0x7f) | 0x80
+    bytes[at++] = rest
+    this.#position = at
+  }
+
+  #varlong(value: number | bigint): void {
+    // Within 31 bits the two encodings are the same.
+    if (typeof value === 'number' && value === value >> 0) return this.#varint(value)
+    const wide = BigInt(value)
+    let rest = BigInt.asUintN(64, (wide << 1n) ^ (wide >> 63n))
+    for (; rest > 0x7fn; rest >>= 7n) this.#bytes[this.#position++] = Number(rest & 0x7fn) | 0x80
+    this.#bytes[this.#position++] = Number(rest)
+  }
+
+  #makeRoom(length: number): void {
+    const needed = this.#position + length
+    if (needed <= this.#bytes.length) return
+    const grown = new Uint8Array(Math.max(needed, this.#bytes.length * 2))
+    grown.set(this.#bytes.subarray(0, this.#position))
+    this.#bytes = grown
+  }
+}
+
+function deltaOf(timestamp: number | bigint, base: number | bigint): number | bigint {
+  if (Number.isSafeInteger(timestamp) && Number.isSafeInteger(base)) {
+    const delta = (timestamp as number) - (base as number)
+    if (Number.isSafeInteger(delta)) return delta
+  }
+  return BigInt.asIntN(64, BigInt(timestamp) - BigInt(base))
+}
+
+function sizeBound({ key, value, headers = [] }: NewRecord): number {
+  let size = RECORD_OVERHEAD_MAX + (key?.length ?? 0) + (value?.length ?? 0)
+  for (const header of headers) size += 2 * VARINT_BYTES_MAX + utf8Length(header.key) + (header.value?.length ?? 0)
+  return size
+}
