@@ -38,6 +38,11 @@ export interface SocketHandler {
   onBytes(bytes: Uint8Array): void
   /** What `write` could not hand over at once has now left. */
   onDrain(): void
+  /**
+   * The peer has sent its last byte and may still read: what is written now reaches it. Whoever has this
+   * method calls `end` when done; without it the connection is ended at once.
+   */
+  onEnd?(): void
   /** The connection is gone, exactly once: by either end, or by `error`. Nothing is called afterwards. */
   onClose(error: Error | null): void
 }
@@ -55,7 +60,7 @@ export interface Socket {
   /** Stops reading, so that the peer's window fills. */
   pause(): void
   resume(): void
-  /** Closes once everything written has left. */
+  /** Closes once everything written has left. What still arrives is thrown away. */
   end(): void
   /** Closes now; what was not sent is lost. */
   destroy(error?: Error): void
