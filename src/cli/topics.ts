@@ -1,0 +1,138 @@
+/** `samsa topics …`: topics of any Kafka cluster. */
+import { Admin, KafkaError, type TopicDescription, type TopicResults } from '#client'
+import { nodePlatform } from '#platform/node'
+
+import { formatTable } from './table.ts'
+import { UserError, parseAssignments } from './user-error.ts'
+
+interface ClusterOptions {
+  bootstrapServer: string
+  timeout: number
+  json?: true
+}
+
+interface CreateOptions extends ClusterOptions {
+  partitions?: number
+  replicationFactor?: number
+  config: string[]
+  ifNotExists?: true
+}
+
+interface AlterOptions extends ClusterOptions {
+  partitions?: number
+  config: string[]
+  deleteConfig: string[]
+}
+
+export function createTopics(names: string[], options: CreateOptions): Promise<void> {
+  const configs = parseAssignments('--config', options.config)
+  return withAdmin(options, async (admin) => {
+    const results = await admin.createTopics(
+      names.map((name) => ({
+        name,
+        partitions: options.partitions ?? -1,
+        replicationFactor: options.replicationFactor ?? -1,
+        configs,
+      })),
+    )
+    report('created', results, options, options.ifNotExists ? 'TOPIC_ALREADY_EXISTS' : null)
+  })
+}
+
+export function deleteTopics(names: string[], options: ClusterOptions & { ifExists?: true }): Promise<void> {
+  return withAdmin(options, async (admin) => {
+    report('deleted', await admin.deleteTopics(names), options, options.ifExists ? 'UNKNOWN_TOPIC_OR_PARTITION' : null)
+  })
+}
+
+export function listTopics(options: ClusterOptions & { internal?: true }): Promise<void> {
+  return withAdmin(options, async (admin) => {
+    const topics = (await admin.listTopics()).filter((topic) => options.internal || !topic.isInternal)
+    if (options.json) printJson(topics)
+    else
+      print(
+        formatTable(
+          ['TOPIC', 'PARTITIONS'],
+          topics.map((topic) => [topic.name, topic.partitionCount]),
+        ),
+      )
+  })
+}
+
+export function describeTopics(names: string[], options: ClusterOptions): Promise<void> {
+  return withAdmin(options, async (admin) => {
+    const topics = await admin.describeTopics(names.length === 0 ? null : names)
+    if (options.json) printJson(topics)
+    else print(formatTable(DESCRIPTION_HEADER, topics.flatMap(descriptionRows)))
+  })
+}
+
+export function alterTopic(name: string, options: AlterOptions): Promise<void> {
+  const set = Object.entries(parseAssignments('--config', options.config))
+  const configs = new Map<string, string | null>([...set, ...options.deleteConfig.map((key) => [key, null] as const)])
+  if (configs.size === 0 && options.partitions === undefined)
+    throw new UserError('nothing to alter: give --partitions, --config or --delete-config')
+  return withAdmin(options, async (admin) => {
+    if (configs.size > 0) await admin.alterTopicConfigs(name, configs)
+    const results =
+      options.partitions === undefined
+        ? new Map([[name, null]])
+        : await admin.createPartitions(new Map([[name, options.partitions]]))
+    report('altered', results, options, null)
+  })
+}
+
+const DESCRIPTION_HEADER = ['TOPIC', 'PARTITION', 'LEADER', 'EPOCH', 'REPLICAS', 'ISR', 'STATE']
+
+function descriptionRows(topic: TopicDescription): (string | number)[][] {
+  return topic.partitions.map((partition) => [
+    topic.name,
+    partition.partition,
+    partition.leader < 0 ? 'none' : partition.leader,
+    partition.leaderEpoch,
+    partition.replicas.join(','),
+    partition.isr.join(','),
+    stateOf(partition),
+  ])
+}
+
+function stateOf(partition: { leader: number; isr: number[]; replicas: number[] }): string {
+  if (partition.leader < 0) return 'offline'
+  return partition.isr.length < partition.replicas.length ? 'under-replicated' : 'ok'
+}
+
+/** Says what became of each topic; a failure makes the command fail, unless it is the one that the user is content with. */
+function report(done: string, results: TopicResults, options: ClusterOptions, contentWith: string | null): void {
+  const isContent = (error: KafkaError): boolean => contentWith !== null && error.message.startsWith(contentWith)
+  const failures = [...results].filter(([, error]) => error !== null && !isContent(error))
+  if (options.json) printJson(Array.from(results, ([name, error]) => ({ name, error: error?.message ?? null })))
+  else for (const [name, error] of results) if (error === null) print(`${done} ${name}`)
+  if (failures.length > 0) throw new UserError(failures.map(([name, error]) => `${name}: ${error!.message}`).join('\n'))
+}
+
+async function withAdmin(options: ClusterOptions, use: (admin: Admin) => Promise<void>): Promise<void> {
+  try {
+    const admin = new Admin(nodePlatform({ logLevel: 'error' }), {
+      bootstrapServers: options.bootstrapServer,
+      clientId: 'samsa-cli',
+      apiTimeoutMs: options.timeout,
+      requestTimeoutMs: options.timeout,
+    })
+    try {
+      await use(admin)
+    } finally {
+      await admin.close()
+    }
+  } catch (error) {
+    if (error instanceof KafkaError) throw new UserError(error.message)
+    throw error
+  }
+}
+
+function print(text: string): void {
+  process.stdout.write(`${text}\n`)
+}
+
+function printJson(value: unknown): void {
+  print(JSON.stringify(value, null, 2))
+}

@@ -1,0 +1,79 @@
+/** `samsa up`: a whole cluster in this process. */
+import { Admin } from '#client'
+import { EmbeddedCluster } from '#embedded'
+import { type Platform, sleep } from '#platform'
+import { nodePlatform } from '#platform/node'
+
+import { stopRequested } from './stop.ts'
+import { UserError, parseAssignments } from './user-error.ts'
+
+export interface UpOptions {
+  brokers: number
+  data: string
+  /** Port of the first broker; undefined where people expect a cluster: brokers from 9092 on, ZooKeeper on 2181. */
+  port?: number
+  override: string[]
+}
+
+const HOST = '127.0.0.1'
+const DEFAULT_BROKER_PORT = 9092
+const DEFAULT_ZOOKEEPER_PORT = 2181
+/** Between two looks at whether the cluster is complete. */
+const POLL_INTERVAL_MS = 5
+
+export async function up(options: UpOptions): Promise<void> {
+  const platform = nodePlatform({ logLevel: 'warn' })
+  const firstPort = options.port ?? DEFAULT_BROKER_PORT
+  if (firstPort + options.brokers > 65_536)
+    throw new UserError(`--port ${firstPort}: the last broker's port would be over 65535`)
+  const cluster = await EmbeddedCluster.start(platform, {
+    brokers: options.brokers,
+    dataDirectory: options.data,
+    host: HOST,
+    brokerPorts: Array.from({ length: options.brokers }, (_, index) => firstPort + index),
+    zookeeperPort: options.port === undefined ? DEFAULT_ZOOKEEPER_PORT : options.port - 1,
+    overrides: parseAssignments('--override', options.override),
+  })
+  const stop = stopRequested()
+  process.stdout.write(await welcome(platform, cluster, options))
+  await stop
+  process.stdout.write('\nStopping the brokers, then ZooKeeper ...\n')
+  await cluster.close()
+}
+
+async function welcome(platform: Platform, cluster: EmbeddedCluster, options: UpOptions): Promise<string> {
+  const controllerId = await controllerOf(platform, cluster)
+  const port = cluster.brokers[0]!.boundPort
+  const target = port === DEFAULT_BROKER_PORT ? '' : ` -b ${HOST}:${port}`
+  const lines = [
+    `ZooKeeper   ${HOST}:${cluster.zookeeper.port}`,
+    ...cluster.brokers.map(
+      (broker) =>
+        `Broker ${broker.brokerId}    ${HOST}:${broker.boundPort}${broker.brokerId === controllerId ? '   controller' : ''}`,
+    ),
+    `Data        ${options.data}`,
+    '',
+    'Try next, in another terminal:',
+    `  npm run -s samsa -- topics create hello --partitions 3${target}`,
+    `  npm run -s samsa -- topics describe hello${target}`,
+    `  echo 'hello, samsa' | kcat -b ${HOST}:${port} -t hello -P`,
+    `  kcat -b ${HOST}:${port} -t hello -C -e`,
+    '',
+    'Ctrl-C stops the cluster; the data stays.',
+  ]
+  return `${lines.join('\n')}\n`
+}
+
+/** Waits until a client sees all brokers and a controller: only then is the cluster up. */
+async function controllerOf(platform: Platform, cluster: EmbeddedCluster): Promise<number> {
+  const admin = new Admin(platform, { bootstrapServers: cluster.bootstrapServers })
+  try {
+    for (;;) {
+      const { brokers, controllerId } = await admin.describeCluster()
+      if (controllerId !== null && brokers.length === cluster.brokers.length) return controllerId
+      await sleep(platform.clock, POLL_INTERVAL_MS)
+    }
+  } finally {
+    await admin.close()
+  }
+}

@@ -1,0 +1,28 @@
+/** `samsa zookeeper FILE`: one ZooKeeper server as a process of its own. */
+import { readFileSync } from 'node:fs'
+
+import { nodePlatform } from '#platform/node'
+import { ZooKeeperServer, parseZooCfg } from '#zookeeper/server'
+
+import { stopRequested } from './stop.ts'
+import { UserError } from './user-error.ts'
+
+export async function zookeeper(file: string): Promise<void> {
+  const platform = nodePlatform({ logLevel: 'info' })
+  const { config, warnings } = parseZooCfg(readSettings(file))
+  for (const warning of warnings) platform.logger.warn(warning)
+  const server = await ZooKeeperServer.start(platform, config)
+  platform.logger.info(`ZooKeeper listens on port ${server.port}`)
+  await stopRequested()
+  await server.close()
+}
+
+export function readSettings(file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (error) {
+    throw new UserError(
+      `${file} cannot be read (${(error as NodeJS.ErrnoException).code}): name an existing settings file`,
+    )
+  }
+}

@@ -1,0 +1,1 @@
+export { EmbeddedCluster, type EmbeddedClusterOptions } from './embedded-cluster.ts'
