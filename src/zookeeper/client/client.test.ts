@@ -1,0 +1,297 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+
+import { World } from '#simulation'
+import { WatchEventType, ZkErrorCode } from '#zookeeper/protocol'
+
+import { ZooKeeperClient, type ZooKeeperOptions } from './client.ts'
+import { ScriptedServer } from './scripted-server.ts'
+import type { SessionEvent } from './retrying.ts'
+import { ZkError, type WatchEvent } from './zookeeper.ts'
+
+const STAT = {
+  czxid: 1n,
+  mzxid: 1n,
+  ctime: 0,
+  mtime: 0,
+  version: 0,
+  cversion: 0,
+  aversion: 0,
+  ephemeralOwner: 0n,
+  dataLength: 0,
+  numChildren: 0,
+  pzxid: 1n,
+}
+
+interface Fixture {
+  world: World
+  servers: ScriptedServer[]
+  client: ZooKeeperClient
+  events: SessionEvent[]
+}
+
+/** Servers zk1, zk2, …, and a client that is connected to one of them. */
+async function connect(seed: number, options: Partial<ZooKeeperOptions> = {}, serverCount = 1): Promise<Fixture> {
+  const world = new World(seed)
+  const servers = Array.from({ length: serverCount }, (_, index) => new ScriptedServer(`zk${index + 1}`))
+  for (const server of servers) world.process(server.name).start(server.run)
+  await world.run(10)
+  const connected: ZooKeeperClient[] = []
+  const hosts = servers.map(({ name }) => `${name}:2181`).join()
+  world.process('client').start(async (platform) => {
+    connected.push(await ZooKeeperClient.connect(platform, { connect: hosts, sessionTimeoutMs: 6000, ...options }))
+  })
+  assert.ok(await world.runUntil(() => connected.length > 0, 10_000))
+  const client = connected[0]!
+  const events: SessionEvent[] = []
+  client.onSession((event) => events.push(event))
+  return { world, servers, client, events }
+}
+
+/** What became of a promise, by name. */
+function outcome(promise: Promise<unknown>): { state: string } {
+  const seen = { state: 'waiting' }
+  promise.then(
+    () => (seen.state = 'done'),
+    (error: unknown) => (seen.state = error instanceof ZkError ? error.message.split(' ')[0]! : String(error)),
+  )
+  return seen
+}
+
+test('the handshake asks for a new session, and takes what is granted', async () => {
+  const { servers, client } = await connect(1, { sessionTimeoutMs: 60_000 })
+  const [handshake] = servers[0]!.handshakes
+  assert.deepEqual(
+    [handshake?.sessionId, handshake?.timeOut, handshake?.lastZxidSeen, handshake?.readOnly],
+    [0n, 60_000, 0n, false],
+  )
+  assert.equal(client.sessionId, 501n)
+  assert.equal(client.sessionTimeoutMs, 6000)
+})
+
+test('requests go out in their order, no more at once than allowed, and are answered each by its own', async () => {
+  const { world, servers, client } = await connect(2, { requestsInFlightMax: 3 })
+  const server = servers[0]!
+  server.onRequest = () => undefined
+  const paths = ['/a', '/b', '/c', '/d', '/e']
+  const created: string[] = []
+  for (const path of paths) void client.create(path, null).then((done) => created.push(done))
+  await world.run(100)
+  assert.deepEqual(
+    server.received.map(({ request }) => request['path']),
+    ['/a', '/b', '/c'],
+  )
+  server.answer(server.received[0]!, 0, { path: '/a0' })
+  await world.run(100)
+  assert.deepEqual(
+    server.received.map(({ request }) => request['path']),
+    ['/a', '/b', '/c', '/d'],
+  )
+  assert.deepEqual(created, ['/a0'])
+})
+
+test('an answer to another request than the next one ends the connection', async () => {
+  const { world, servers, client, events } = await connect(3)
+  const server = servers[0]!
+  server.onRequest = () => undefined
+  const first = outcome(client.exists('/a'))
+  const second = outcome(client.exists('/b'))
+  await world.run(100)
+  server.answer(server.received[1]!, 0, { stat: STAT })
+  await world.run(100)
+  assert.deepEqual([first.state, second.state, events[0]], ['CONNECTIONLOSS', 'CONNECTIONLOSS', 'disconnected'])
+})
+
+test('a lost connection fails what is in flight; the session goes on at another server, with its watches', async () => {
+  const { world, servers, client, events } = await connect(4, {}, 2)
+  const at = servers.find((server) => server.isConnected)!
+  const other = servers.find((server) => server !== at)!
+  for (const server of servers)
+    server.onRequest = ({ name, request }) => {
+      if (request['path'] === '/slow') return undefined
+      if (name === 'exists' && request['path'] === '/missing') return { err: ZkErrorCode.NONODE }
+      return { body: { stat: STAT, data: null, children: [] } }
+    }
+  const seen: WatchEvent[] = []
+  const watcher = (event: WatchEvent): void => void seen.push(event)
+  const reads = [
+    client.getData('/data', watcher),
+    client.exists('/there', watcher),
+    client.exists('/missing', watcher),
+    client.getChildren('/parent', watcher),
+  ]
+  await world.run(100)
+  await Promise.all(reads)
+  const slow = outcome(client.getData('/slow'))
+  const retried = outcome(client.retrying.setData('/retried', null))
+  await world.run(1)
+  at.disconnect()
+  await world.run(3000)
+  assert.equal(slow.state, 'CONNECTIONLOSS')
+  assert.equal(retried.state, 'done')
+  assert.deepEqual(events, ['disconnected', 'connected'])
+  const handshake = other.handshakes[0]!
+  assert.deepEqual([handshake.sessionId, [...handshake.passwd!]], [501n, Array.from({ length: 16 }, () => 7)])
+  assert.equal(handshake.lastZxidSeen, at.zxid)
+  const [set] = other.requests('setWatches')
+  assert.deepEqual(set?.request, {
+    relativeZxid: at.zxid,
+    dataWatches: ['/data', '/there'],
+    existWatches: ['/missing'],
+    childWatches: ['/parent'],
+  })
+  other.event(WatchEventType.nodeCreated, '/missing')
+  other.event(WatchEventType.nodeDeleted, '/data')
+  await world.run(100)
+  assert.deepEqual(seen, [
+    { kind: 'created', path: '/missing' },
+    { kind: 'deleted', path: '/data' },
+  ])
+  // Once is all: the same events again are for nobody.
+  other.event(WatchEventType.nodeCreated, '/missing')
+  await world.run(100)
+  assert.equal(seen.length, 2)
+})
+
+test('an event is told before the answer that shows the change', async () => {
+  const { world, servers, client } = await connect(5)
+  const server = servers[0]!
+  server.onRequest = ({ name }) => (name === 'setData' ? undefined : { body: { stat: STAT, data: null } })
+  const order: string[] = []
+  void client.getData('/a', () => order.push('event'))
+  void client.setData('/a', null).then(() => order.push('answer'))
+  await world.run(100)
+  server.event(WatchEventType.nodeDataChanged, '/a')
+  server.answer(server.requests('setData')[0]!, 0, { stat: STAT })
+  await world.run(100)
+  assert.deepEqual(order, ['event', 'answer'])
+})
+
+test('an expired session ends everything of it; the owner begins a new one', async () => {
+  const { world, servers, client, events } = await connect(6)
+  const server = servers[0]!
+  server.onRequest = ({ name }) => (name === 'getData' ? { body: { stat: STAT, data: null } } : undefined)
+  let fired = false
+  void client.getData('/a', () => (fired = true))
+  await world.run(100)
+  const retried = outcome(client.retrying.create('/b', null))
+  await world.run(100)
+  server.onHandshake = ({ sessionId }) => (sessionId === 0n ? 'granted' : 'expired')
+  server.disconnect()
+  await world.run(5000)
+  assert.deepEqual(events, ['disconnected', 'expired'])
+  assert.equal(retried.state, 'SESSIONEXPIRED')
+  assert.equal(outcome(client.exists('/a')).state, 'waiting')
+  const late = outcome(client.exists('/a'))
+  const renewed = outcome(client.renew())
+  await world.run(1000)
+  assert.deepEqual([late.state, renewed.state], ['SESSIONEXPIRED', 'done'])
+  assert.equal(client.sessionId, 502n)
+  assert.ok(client.isFormerSession(501n))
+  assert.deepEqual(server.requests('setWatches'), [])
+  assert.equal(fired, false)
+  assert.equal(events.at(-1), 'connected')
+})
+
+test('a server that says nothing is left after two thirds of the session timeout', async () => {
+  const { world, servers, client, events } = await connect(7, {}, 2)
+  const at = servers.find((server) => server.isConnected)!
+  const startedMs = world.nowMs
+  await world.run(30_000)
+  assert.ok(at.pings >= 14, `${at.pings} pings in 30 s`)
+  assert.deepEqual(events, [])
+  at.answersPings = false
+  at.onHandshake = () => 'silence'
+  assert.ok(await world.runUntil(() => events.includes('disconnected'), 4100))
+  assert.ok(world.nowMs - startedMs >= 30_000)
+  await world.run(5000)
+  assert.deepEqual(events, ['disconnected', 'connected'])
+  assert.equal(client.sessionId, 501n)
+})
+
+test('who stood still himself does not take the silence for the server’s', async () => {
+  const { world, servers, events } = await connect(8)
+  await world.run(1000)
+  world.process('client').pause()
+  await world.run(5900)
+  world.process('client').resume()
+  await world.run(10_000)
+  assert.deepEqual(events, [])
+  assert.equal(servers[0]!.handshakes.length, 1)
+})
+
+test('paths lie under the chroot, which is made if asked for; events are told without it', async () => {
+  const world = new World(9)
+  const server = new ScriptedServer('zk1')
+  server.onRequest = ({ name, request }) => {
+    if (name === 'create' && request['path'] === '/deep') return { err: ZkErrorCode.NODEEXISTS }
+    return { body: { path: request['path'] as string, stat: STAT, children: [] } }
+  }
+  world.process('zk1').start(server.run)
+  const seen: unknown[] = []
+  world.process('client').start(async (platform) => {
+    const connectString = 'zk1:2181/deep/root'
+    const client = await ZooKeeperClient.connect(platform, {
+      connect: connectString,
+      sessionTimeoutMs: 6000,
+      createChroot: true,
+    })
+    await client.getChildren('/', (event) => seen.push(event))
+    seen.push(await client.create('/x', null))
+  })
+  await world.run(1000)
+  assert.deepEqual(
+    server.received.map(({ name, request }) => `${name} ${String(request['path'])}`),
+    ['create /deep', 'create /deep/root', 'getChildren2 /deep/root', 'create /deep/root/x'],
+  )
+  server.event(WatchEventType.nodeChildrenChanged, '/deep/root')
+  await world.run(100)
+  assert.deepEqual(seen, ['/x', { kind: 'childrenChanged', path: '/' }])
+})
+
+test('identities come before everything else, on every connection; a refused one ends the client', async () => {
+  const auth = [{ scheme: 'digest', auth: new TextEncoder().encode('user:secret') }]
+  const { world, servers, client, events } = await connect(10, { auth })
+  const server = servers[0]!
+  server.onRequest = ({ name }) => (name === 'auth' ? {} : { body: { stat: STAT } })
+  void client.exists('/a')
+  await world.run(100)
+  assert.deepEqual(
+    server.received.map(({ name }) => name),
+    ['auth', 'exists'],
+  )
+  assert.equal(new TextDecoder().decode(server.received[0]?.request['auth'] as Uint8Array), 'user:secret')
+  server.onRequest = ({ name }) => (name === 'auth' ? { err: ZkErrorCode.AUTHFAILED } : undefined)
+  server.disconnect()
+  await world.run(3000)
+  assert.equal(events.at(-1), 'authFailed')
+  const refused = outcome(client.exists('/a'))
+  await world.run(10)
+  assert.equal(refused.state, 'AUTHFAILED')
+})
+
+test('closing tells the server, and waits for its word', async () => {
+  const { world, servers, client, events } = await connect(11)
+  const closed = outcome(client.close())
+  await world.run(100)
+  assert.equal(closed.state, 'done')
+  assert.deepEqual(
+    servers[0]!.received.map(({ name }) => name),
+    ['closeSession'],
+  )
+  await world.run(5000)
+  assert.deepEqual(events, ['closed'])
+  assert.equal(servers[0]!.handshakes.length, 1)
+})
+
+test('no server in time is an error with the servers’ names', async () => {
+  const world = new World(12)
+  world.process('nobody')
+  let failure = ''
+  world.process('client').start(async (platform) => {
+    const options = { connect: 'nobody:2181', sessionTimeoutMs: 6000, connectionTimeoutMs: 3000 }
+    await ZooKeeperClient.connect(platform, options).catch((error: Error) => (failure = error.message))
+  })
+  await world.run(10_000)
+  assert.equal(failure, 'no ZooKeeper server of nobody:2181 answered within 3000 ms')
+})

@@ -1,0 +1,6 @@
+export { VERSION_FOLDER, fileName, listDated, type DatedFile, type FileKind } from './names.ts'
+export { purge, SNAPSHOTS_RETAINED_MIN } from './purge.ts'
+export { RecoveryError, recover, type Folders, type Recovered, type RecoveryOptions } from './recovery.ts'
+export { readSnapshot, writeSnapshot } from './snapshot.ts'
+export { LogReader } from './log-reader.ts'
+export { TxnLog, type TxnLogEvents, type TxnLogOptions } from './txn-log.ts'

@@ -1,0 +1,153 @@
+/**
+ * What a server finds when it starts: the newest snapshot that is whole, and the transactions after it.
+ *
+ * A crash may have torn the end of the newest log: it is cut there, since nothing behind was acknowledged.
+ * Damage anywhere else is not a crash's doing, and the server refuses to start rather than forget what it promised.
+ * Source: FileTxnSnapLog.restore, with the traps of ZOOKEEPER-2325, 3056, 3644.
+ */
+import { MalformedBytesError } from '#base'
+import { joinPath, type Platform } from '#platform'
+import { ZnodeTree, type TreeOptions } from '#zookeeper/tree'
+
+import { LogReader } from './log-reader.ts'
+import { listDated, logsFrom, type DatedFile } from './names.ts'
+import { readSnapshot, writeSnapshot } from './snapshot.ts'
+
+/** Snapshots that are tried, newest first. */
+const SNAPSHOTS_TRIED_MAX = 100
+const COUNTER_MASK = 0xffff_ffffn
+
+export interface Folders {
+  /** `dataDir/version-2`: snapshots. */
+  readonly snapshots: string
+  /** `dataLogDir/version-2`: transaction logs. */
+  readonly logs: string
+}
+
+export interface RecoveryOptions extends TreeOptions {
+  /** Logs without any snapshot are taken as complete (`snapshot.trust.empty`), as an upgrade from 3.4 needs it. */
+  trustEmptySnapshot: boolean
+}
+
+export interface Recovered {
+  readonly tree: ZnodeTree
+  /** The snapshot that it came from. */
+  readonly snapshotZxid: bigint
+  /** Transactions replayed after it. */
+  readonly replayed: number
+}
+
+/** The data directory cannot be used as it is; the message says what to do. */
+export class RecoveryError extends Error {
+  override name = 'RecoveryError'
+}
+
+export async function recover(platform: Platform, folders: Folders, options: RecoveryOptions): Promise<Recovered> {
+  platform.files.makeDirectory(folders.snapshots)
+  platform.files.makeDirectory(folders.logs)
+  removeUnfinished(platform, folders.snapshots)
+  const logs = listDated(platform.files, folders.logs, 'log')
+  const loaded = newestWhole(platform, folders.snapshots, options)
+  const tree = loaded ?? (await firstTree(platform, folders, logs, options))
+  const snapshotZxid = tree.lastZxid
+  const replayed = await replay(platform, logsFrom(logs, snapshotZxid), tree)
+  await platform.files.syncDirectory(folders.logs)
+  await platform.files.syncDirectory(folders.snapshots)
+  return { tree, snapshotZxid, replayed }
+}
+
+/** Snapshots that a crash interrupted. */
+function removeUnfinished(platform: Platform, folder: string): void {
+  for (const name of platform.files.list(folder))
+    if (/^snapshot\.[\da-f]+\.tmp$/.test(name)) platform.files.remove(joinPath(folder, name))
+}
+
+function newestWhole(platform: Platform, folder: string, options: TreeOptions): ZnodeTree | null {
+  const snapshots = listDated(platform.files, folder, 'snapshot')
+  for (const snapshot of snapshots.slice(-SNAPSHOTS_TRIED_MAX).reverse()) {
+    try {
+      return readSnapshot(platform, snapshot, options)
+    } catch (error) {
+      if (!(error instanceof MalformedBytesError)) throw error
+      platform.logger.warn(`${snapshot.path} is passed over: ${error.message}`)
+    }
+  }
+  if (snapshots.length > 0)
+    throw new RecoveryError(`none of the snapshots in ${folder} is whole: restore one from a backup`)
+  return null
+}
+
+/** As ZooKeeper does, a new server leaves a snapshot at once: from then on logs without a snapshot mean a loss. */
+async function firstTree(
+  platform: Platform,
+  { snapshots, logs: folder }: Folders,
+  logs: readonly DatedFile[],
+  options: RecoveryOptions,
+): Promise<ZnodeTree> {
+  const tree = ZnodeTree.fresh(options)
+  if (logs.length > 0) {
+    if (options.trustEmptySnapshot) return tree
+    throw new RecoveryError(
+      `${folder} holds transaction logs, but ${snapshots} no snapshot: something was lost. ` +
+        'If the logs are complete (an upgrade from 3.4), start once with snapshot.trust.empty=true',
+    )
+  }
+  await writeSnapshot(platform, snapshots, tree.freeze())
+  tree.thaw()
+  return tree
+}
+
+async function replay(platform: Platform, logs: readonly DatedFile[], tree: ZnodeTree): Promise<number> {
+  let replayed = 0
+  for (const [index, log] of logs.entries()) {
+    const isNewest = index === logs.length - 1
+    const file = platform.files.open(log.path, isNewest ? 'write' : 'read')
+    try {
+      const reader = new LogReader(file)
+      for (let logged = reader.next(); logged !== null; logged = reader.next()) {
+        if (logged.header.zxid <= tree.lastZxid) continue
+        tree.apply(logged)
+        replayed++
+      }
+      if (reader.damage !== null) judgeDamage(platform, log, reader, tree.lastZxid, logs[index + 1])
+      if (isNewest) {
+        if (reader.damage !== null) file.truncate(reader.position)
+        // What a crashed process had written and not synced was read here, and is about to be shown to clients.
+        await file.sync()
+      }
+    } finally {
+      file.close()
+    }
+  }
+  return replayed
+}
+
+/** An older log may be torn where an earlier crash tore it: then the next one goes on exactly there. */
+function judgeDamage(
+  platform: Platform,
+  log: DatedFile,
+  reader: LogReader,
+  lastZxid: bigint,
+  next: DatedFile | undefined,
+): void {
+  if (next === undefined) {
+    platform.logger.warn(
+      `${log.path} is cut at byte ${reader.position}, after transaction ${hex(lastZxid)}: ${reader.damage}`,
+    )
+    return
+  }
+  if (follows(next.zxid, lastZxid)) return
+  throw new RecoveryError(
+    `${log.path} is damaged at byte ${reader.position}, after transaction ${hex(lastZxid)} (${reader.damage}), ` +
+      `and ${next.path} does not go on there: transactions are missing. Restore the file from a backup`,
+  )
+}
+
+/** The next transaction of an epoch, or the beginning of a later one. */
+function follows(next: bigint, last: bigint): boolean {
+  return next === last + 1n || (next >> 32n > last >> 32n && (next & COUNTER_MASK) <= 1n)
+}
+
+function hex(zxid: bigint): string {
+  return `0x${BigInt.asUintN(64, zxid).toString(16)}`
+}

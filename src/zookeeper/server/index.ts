@@ -1,0 +1,2 @@
+export { parseZooCfg, ZooCfgError, type ParsedZooCfg, type ZooKeeperConfig } from './config.ts'
+export { ZooKeeperServer } from './server.ts'

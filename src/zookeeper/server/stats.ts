@@ -1,0 +1,42 @@
+/** Counts for the admin words, of the server and of each connection. Times in ms. */
+export class LatencyStats {
+  count = 0
+  totalMs = 0
+  maxMs = 0
+  #minMs = Infinity
+
+  /** 0 as long as there was nothing. */
+  get minMs(): number {
+    return this.count === 0 ? 0 : this.#minMs
+  }
+
+  get averageMs(): number {
+    return this.count === 0 ? 0 : this.totalMs / this.count
+  }
+
+  add(tookMs: number): void {
+    this.count++
+    this.totalMs += tookMs
+    if (tookMs > this.maxMs) this.maxMs = tookMs
+    if (tookMs < this.#minMs) this.#minMs = tookMs
+  }
+
+  reset(): void {
+    this.count = 0
+    this.totalMs = 0
+    this.maxMs = 0
+    this.#minMs = Infinity
+  }
+}
+
+export class TrafficStats {
+  readonly latency = new LatencyStats()
+  received = 0
+  sent = 0
+
+  reset(): void {
+    this.latency.reset()
+    this.received = 0
+    this.sent = 0
+  }
+}

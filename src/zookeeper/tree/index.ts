@@ -1,0 +1,7 @@
+export { AclCache, OPEN_ACL, digestIdOf, permits, withoutHashes, type SharedAcl } from './acl.ts'
+export { Decider, type DeciderOptions, type Moment, type Write, type WriteBody } from './decide.ts'
+export type { FrozenTree } from './frozen.ts'
+export { SessionIds, SessionTracker, isPasswordOf, passwordOf } from './sessions.ts'
+export { ZnodeTree, type Applied, type TreeOptions } from './tree.ts'
+export { Watches, type WatchEvent, type Watcher } from './watches.ts'
+export { DIGEST_UNKNOWN, DIGEST_VERSION, emptyZnode, ttlOf, type Znode } from './znode.ts'
