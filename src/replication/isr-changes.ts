@@ -1,0 +1,150 @@
+/**
+ * Sends changes of ISRs to the controller (KIP-497, upstream `AlterPartitionManager`): one request in flight, with
+ * all that has gathered meanwhile; at most one change per partition.
+ */
+import type { Clock, Logger, Timer } from '#platform'
+import { ErrorCode } from '#protocol'
+import type { AlterPartitionRequestInput, AlterPartitionResponse } from '#protocol/messages/alter-partition'
+
+import type { AlterPartitionSender } from './ports.ts'
+
+export interface IsrChange {
+  readonly topic: string
+  readonly topicId: string
+  readonly partition: number
+  readonly leaderEpoch: number
+  readonly partitionEpoch: number
+  readonly isr: readonly number[]
+  /** Called once with what came of it. */
+  done(outcome: IsrChangeOutcome): void
+}
+
+export type IsrChangeOutcome =
+  | {
+      readonly kind: 'decided'
+      readonly leaderEpoch: number
+      readonly partitionEpoch: number
+      readonly isr: readonly number[]
+    }
+  | { readonly kind: 'refused'; readonly errorCode: number }
+
+/** After a request that failed as a whole. */
+const RETRY_MS = 50
+/** LeaderRecoveryState: a leader that was elected uncleanly says so with its first change. */
+const RECOVERED = 0
+
+export interface IsrChangesOptions {
+  readonly brokerId: number
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly sender: AlterPartitionSender
+  brokerEpoch(): number
+}
+
+export class IsrChanges {
+  readonly #options: IsrChangesOptions
+  readonly #pending = new Map<string, IsrChange>()
+  #isSending = false
+  #isGathered = false
+  #retry: Timer | null = null
+  #isClosed = false
+
+  constructor(options: IsrChangesOptions) {
+    this.#options = options
+  }
+
+  /** Takes the change, unless one of the same partition is still under way: then false. */
+  submit(change: IsrChange): boolean {
+    const key = `${change.topic}-${change.partition}`
+    if (this.#pending.has(key) || this.#isClosed) return false
+    this.#pending.set(key, change)
+    this.#sendSoon()
+    return true
+  }
+
+  close(): void {
+    this.#isClosed = true
+    this.#retry?.cancel()
+    this.#pending.clear()
+  }
+
+  #sendSoon(): void {
+    if (this.#isGathered || this.#isSending || this.#retry !== null || this.#isClosed || this.#pending.size === 0)
+      return
+    this.#isGathered = true
+    this.#options.clock.endOfTurn(() => {
+      this.#isGathered = false
+      void this.#send([...this.#pending.values()])
+    })
+  }
+
+  async #send(changes: readonly IsrChange[]): Promise<void> {
+    if (this.#isSending || this.#isClosed || changes.length === 0) return
+    this.#isSending = true
+    try {
+      const response = await this.#options.sender.send(this.#request(changes))
+      if (response.errorCode === ErrorCode.NONE) this.#deliver(changes, response)
+      else this.#failed(`the controller answers ${response.errorCode}`, null)
+    } catch (error) {
+      this.#failed('the controller cannot be reached', error)
+    }
+    this.#isSending = false
+    this.#sendSoon()
+  }
+
+  /** Everything stays pending, and goes out again. */
+  #failed(what: string, error: unknown): void {
+    if (this.#isClosed) return
+    this.#options.logger.debug(
+      `changes of ISRs are sent again: ${what}${error instanceof Error ? ` (${error.message})` : ''}`,
+    )
+    this.#retry = this.#options.clock.setTimer(RETRY_MS, () => {
+      this.#retry = null
+      this.#sendSoon()
+    })
+  }
+
+  #request(changes: readonly IsrChange[]): AlterPartitionRequestInput {
+    const byTopic = new Map<string, IsrChange[]>()
+    for (const change of changes) byTopic.set(change.topic, [...(byTopic.get(change.topic) ?? []), change])
+    return {
+      brokerId: this.#options.brokerId,
+      brokerEpoch: this.#options.brokerEpoch(),
+      topics: [...byTopic].map(([topicName, ofTopic]) => ({
+        topicName,
+        topicId: ofTopic[0]!.topicId,
+        partitions: ofTopic.map((change) => ({
+          partitionIndex: change.partition,
+          leaderEpoch: change.leaderEpoch,
+          newIsr: [...change.isr],
+          newIsrWithEpochs: change.isr.map((brokerId) => ({ brokerId, brokerEpoch: -1 })),
+          leaderRecoveryState: RECOVERED,
+          partitionEpoch: change.partitionEpoch,
+        })),
+      })),
+    }
+  }
+
+  /** A change that the answer leaves out stays pending. */
+  #deliver(changes: readonly IsrChange[], response: AlterPartitionResponse): void {
+    for (const topic of response.topics)
+      for (const answer of topic.partitions) {
+        const change = changes.find(
+          (sent) =>
+            sent.partition === answer.partitionIndex &&
+            (sent.topicId === topic.topicId || sent.topic === topic.topicName),
+        )
+        const key = change === undefined ? '' : `${change.topic}-${change.partition}`
+        if (change === undefined || this.#pending.get(key) !== change) continue
+        this.#pending.delete(key)
+        change.done(outcomeOf(answer))
+      }
+  }
+}
+
+function outcomeOf(answer: AlterPartitionResponse['topics'][number]['partitions'][number]): IsrChangeOutcome {
+  const { errorCode, leaderEpoch, partitionEpoch, isr } = answer
+  return errorCode === ErrorCode.NONE
+    ? { kind: 'decided', leaderEpoch, partitionEpoch, isr }
+    : { kind: 'refused', errorCode }
+}

@@ -1,0 +1,424 @@
+/**
+ * One partition as this broker has it: as its leader, as a follower, or with nothing heard yet. The role changes by
+ * LeaderAndIsr only, synchronously and as a whole; what waits for the old role is answered then.
+ *
+ * Rules of the leader (facts 1.2, 1.3; upstream `Partition`): the high watermark is the least end among the
+ * leader, the maximal ISR and whoever is caught up and may join; it never goes back in an epoch, and does not move while
+ * the ISR is smaller than `min.insync.replicas`.
+ */
+import { assert } from '#base'
+import type { Clock, Logger } from '#platform'
+import { ErrorCode } from '#protocol'
+import type { Log } from '#storage'
+
+import type { Faults } from './faults.ts'
+import type { IsrChangeOutcome, IsrChanges } from './isr-changes.ts'
+import { committed, maximalIsr, pending, type IsrState, type PendingIsr } from './isr-state.ts'
+import { OffsetQueue, type OffsetWait } from './offset-queue.ts'
+import type { MetadataView } from './ports.ts'
+import { RemoteReplica } from './remote-replica.ts'
+import type { ReplicationConfig } from './replication-config.ts'
+
+/** What the partitions of a broker share. */
+export interface PartitionContext {
+  readonly brokerId: number
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly config: ReplicationConfig
+  readonly metadata: MetadataView
+  readonly isrChanges: IsrChanges
+  readonly faults: Faults
+  /** The high watermark of a partition that is led here has moved. */
+  highWatermarkMoved(partition: Partition): void
+}
+
+/** What a controller says of a partition. */
+export interface LeadershipState {
+  readonly leader: number
+  readonly leaderEpoch: number
+  readonly isr: readonly number[]
+  readonly partitionEpoch: number
+  readonly replicas: readonly number[]
+  readonly addingReplicas: readonly number[]
+  readonly removingReplicas: readonly number[]
+}
+
+export type Role =
+  | { readonly kind: 'none' }
+  | LeaderRole
+  | { readonly kind: 'follower'; readonly leader: number }
+  /** The replica's directory has failed; nothing helps but a new start. */
+  | { readonly kind: 'offline' }
+
+export interface LeaderRole {
+  readonly kind: 'leader'
+  /** Where the leader's log ended when it took over. */
+  readonly epochStartOffset: number
+  readonly remotes: Map<number, RemoteReplica>
+  isr: IsrState
+}
+
+/** Waits for news of a partition: bytes, high watermark, a change of role. */
+export interface PartitionWaiter {
+  wake(): void
+}
+
+export class Partition {
+  readonly topic: string
+  readonly partition: number
+  readonly #context: PartitionContext
+  #log: Log | null = null
+  #role: Role = { kind: 'none' }
+  /** −1 after a start, so that the epoch in force before it is accepted again. */
+  #leaderEpoch = -1
+  #partitionEpoch = -1
+  #replicas: readonly number[] = []
+  #adding: readonly number[] = []
+  /** acks=1: waits for the leader's own end. */
+  readonly #awaitingEnd = new OffsetQueue()
+  /** acks=all: waits for the high watermark. */
+  readonly #awaitingHighWatermark = new OffsetQueue()
+  readonly #waiters = new Set<PartitionWaiter>()
+
+  constructor(topic: string, partition: number, context: PartitionContext) {
+    this.topic = topic
+    this.partition = partition
+    this.#context = context
+  }
+
+  get log(): Log | null {
+    return this.#log
+  }
+
+  get role(): Role {
+    return this.#role
+  }
+
+  get isLeader(): boolean {
+    return this.#role.kind === 'leader'
+  }
+
+  /** The leader's id; −1: not known. */
+  get leader(): number {
+    if (this.#role.kind === 'leader') return this.#context.brokerId
+    return this.#role.kind === 'follower' ? this.#role.leader : -1
+  }
+
+  get leaderEpoch(): number {
+    return this.#leaderEpoch
+  }
+
+  get partitionEpoch(): number {
+    return this.#partitionEpoch
+  }
+
+  get topicId(): string | null {
+    return this.#log?.topicId ?? null
+  }
+
+  get replicas(): readonly number[] {
+    return this.#replicas
+  }
+
+  /** The committed ISR; empty unless led here. */
+  get isr(): ReadonlySet<number> {
+    return this.#role.kind === 'leader' ? this.#role.isr.isr : new Set()
+  }
+
+  get highWatermark(): number {
+    return this.#log?.highWatermark ?? 0
+  }
+
+  // ---------------------------------------------------------------- roles
+
+  useLog(log: Log): void {
+    if (this.#log === log) return
+    this.#log = log
+    log.onEndMoved = () => this.#endMoved()
+  }
+
+  /** Leads from now on, in `state.leaderEpoch`. Returns false when a newer partition epoch is known already. */
+  makeLeader(state: LeadershipState): boolean {
+    if (state.partitionEpoch < this.#partitionEpoch) return false
+    const log = this.#log
+    assert(log !== null, 'a leader has a log')
+    const leadsAnew = this.#role.kind !== 'leader'
+    const remotes = this.#role.kind === 'leader' ? this.#role.remotes : new Map<number, RemoteReplica>()
+    this.#setReplicas(state, remotes)
+    let epochStartOffset = this.#role.kind === 'leader' ? this.#role.epochStartOffset : 0
+    if (state.leaderEpoch > this.#leaderEpoch) {
+      epochStartOffset = this.#enterEpoch(log, state, remotes, leadsAnew)
+    }
+    this.#leaderEpoch = state.leaderEpoch
+    this.#partitionEpoch = state.partitionEpoch
+    this.#role = { kind: 'leader', epochStartOffset, remotes, isr: committed(state.isr) }
+    this.#advanceHighWatermark()
+    this.#wakeAll()
+    return true
+  }
+
+  /** The epoch and where it starts are written down before anything is appended in it (KAFKA-7415). */
+  #enterEpoch(log: Log, state: LeadershipState, remotes: Map<number, RemoteReplica>, leadsAnew: boolean): number {
+    log.writePending()
+    const epochStartOffset = log.nextOffset
+    log.epochs.assign(state.leaderEpoch, epochStartOffset)
+    if (this.#context.faults.forgetProducersOnLeaderChange && leadsAnew) log.producers.clear(epochStartOffset)
+    const nowMs = this.#context.clock.monotonic()
+    for (const remote of remotes.values())
+      remote.enterEpoch(leadsAnew, state.isr.includes(remote.brokerId), log.countedEndOffset, nowMs)
+    return epochStartOffset
+  }
+
+  #setReplicas({ replicas, addingReplicas }: LeadershipState, remotes: Map<number, RemoteReplica>): void {
+    this.#replicas = replicas
+    this.#adding = addingReplicas
+    for (const id of remotes.keys()) if (!replicas.includes(id)) remotes.delete(id)
+    for (const id of replicas)
+      if (id !== this.#context.brokerId && !remotes.has(id)) remotes.set(id, new RemoteReplica(id))
+  }
+
+  /** Follows from now on. Returns false when a newer partition epoch is known already. */
+  makeFollower(state: LeadershipState): boolean {
+    if (state.partitionEpoch < this.#partitionEpoch) return false
+    this.#leaderEpoch = state.leaderEpoch
+    this.#partitionEpoch = state.partitionEpoch
+    this.#replicas = state.replicas
+    this.#adding = state.addingReplicas
+    this.#leave({ kind: 'follower', leader: state.leader }, ErrorCode.NOT_LEADER_OR_FOLLOWER)
+    return true
+  }
+
+  markOffline(): void {
+    this.#leave({ kind: 'offline' }, ErrorCode.KAFKA_STORAGE_ERROR)
+    this.#log = null
+  }
+
+  /** The replica goes away. */
+  delete(): void {
+    this.#leave({ kind: 'none' }, ErrorCode.NOT_LEADER_OR_FOLLOWER)
+    this.#log = null
+  }
+
+  #leave(role: Role, errorCode: number): void {
+    this.#role = role
+    this.#awaitingEnd.failAll(errorCode)
+    this.#awaitingHighWatermark.failAll(errorCode)
+    this.#wakeAll()
+  }
+
+  /**
+   * Whether a request that names `currentLeaderEpoch` (−1: none) may be served, by the leader only or by any replica
+   * that follows: `NONE`, or what is wrong.
+   */
+  checkAccess(currentLeaderEpoch: number, leaderOnly: boolean): number {
+    if (this.#role.kind === 'offline') return ErrorCode.KAFKA_STORAGE_ERROR
+    if (currentLeaderEpoch >= 0 && currentLeaderEpoch < this.#leaderEpoch) return ErrorCode.FENCED_LEADER_EPOCH
+    if (currentLeaderEpoch > this.#leaderEpoch) return ErrorCode.UNKNOWN_LEADER_EPOCH
+    if (this.#log === null || this.#role.kind === 'none') return ErrorCode.NOT_LEADER_OR_FOLLOWER
+    if (leaderOnly && this.#role.kind !== 'leader') return ErrorCode.NOT_LEADER_OR_FOLLOWER
+    return this.#log.isOffline ? ErrorCode.KAFKA_STORAGE_ERROR : ErrorCode.NONE
+  }
+
+  // ---------------------------------------------------------------- waiting
+
+  addWaiter(waiter: PartitionWaiter): void {
+    this.#waiters.add(waiter)
+  }
+
+  removeWaiter(waiter: PartitionWaiter): void {
+    this.#waiters.delete(waiter)
+  }
+
+  /** A waiter that throws must not hold up the others (KAFKA-17240). */
+  #wakeAll(): void {
+    if (this.#waiters.size === 0) return
+    for (const waiter of this.#waiters) {
+      try {
+        waiter.wake()
+      } catch (error) {
+        this.#context.logger.error(`waking a request on ${this.topic}-${this.partition} failed`, error)
+      }
+    }
+  }
+
+  /** `done` is called when the leader has everything below `offset` (acks=1) or every replica in sync does (acks=all). */
+  await(wait: OffsetWait, acks: number): void {
+    if (acks === 1 || this.#context.faults.acknowledgeBeforeFollowers) {
+      this.#awaitingEnd.add(wait)
+      this.#serveEnd()
+    } else {
+      this.#awaitingHighWatermark.add(wait)
+      this.#serveHighWatermark()
+    }
+  }
+
+  #serveEnd(): void {
+    if (this.#log !== null) this.#awaitingEnd.reached(this.#log.countedEndOffset, ErrorCode.NONE)
+  }
+
+  #serveHighWatermark(): void {
+    const log = this.#log
+    const role = this.#role
+    if (log === null || role.kind !== 'leader' || this.#awaitingHighWatermark.size === 0) return
+    // The ISR may have shrunk since the append was let in; then it is not as safe as the topic demands.
+    const isEnough = maximalIsr(role.isr).size >= this.#effectiveMinIsr(log)
+    this.#awaitingHighWatermark.reached(
+      log.highWatermark,
+      isEnough ? ErrorCode.NONE : ErrorCode.NOT_ENOUGH_REPLICAS_AFTER_APPEND,
+    )
+  }
+
+  /** The log has written more, synced what counts, or was cut. */
+  #endMoved(): void {
+    if (this.#role.kind === 'leader') this.#advanceHighWatermark()
+    this.#serveEnd()
+    this.#wakeAll()
+  }
+
+  // ---------------------------------------------------------------- the leader's books
+
+  /** Whether acks=all may append at all. */
+  get hasEnoughReplicas(): boolean {
+    return (
+      this.#role.kind === 'leader' && this.#log !== null && this.#role.isr.isr.size >= this.#effectiveMinIsr(this.#log)
+    )
+  }
+
+  /** A topic with fewer replicas than `min.insync.replicas` needs all of them. Replicas being added do not count. */
+  #effectiveMinIsr(log: Log): number {
+    const count = this.#replicas.filter((id) => !this.#adding.includes(id)).length
+    return Math.min(log.config.minInsyncReplicas, Math.max(1, count))
+  }
+
+  hasFollower(brokerId: number): boolean {
+    return this.#role.kind === 'leader' && this.#role.remotes.has(brokerId)
+  }
+
+  /** A follower fetches from `fetchOffset`: it has all below. Not to be called when the fetch was refused or diverges. */
+  followerFetched(brokerId: number, fetchOffset: number, logStartOffset: number): void {
+    const role = this.#role
+    const log = this.#log
+    if (role.kind !== 'leader' || log === null) return
+    const remote = role.remotes.get(brokerId)
+    if (remote === undefined) return
+    const before = remote.logEndOffset
+    remote.fetched(fetchOffset, logStartOffset, log.countedEndOffset, this.#context.clock.monotonic())
+    this.#maybeExpandIsr(role, log, remote)
+    if (before !== fetchOffset && this.#advanceHighWatermark()) this.#wakeAll()
+  }
+
+  /** Returns whether it moved. */
+  #advanceHighWatermark(): boolean {
+    const role = this.#role
+    const log = this.#log
+    if (role.kind !== 'leader' || log === null) return false
+    const moved = this.#raiseHighWatermark(role, log)
+    this.#serveHighWatermark()
+    return moved
+  }
+
+  #raiseHighWatermark(role: LeaderRole, log: Log): boolean {
+    if (role.isr.isr.size < this.#effectiveMinIsr(log)) return false
+    const maximal = maximalIsr(role.isr)
+    const leaderEnd = log.countedEndOffset
+    const nowMs = this.#context.clock.monotonic()
+    let offset = leaderEnd
+    for (const remote of role.remotes.values())
+      if (remote.logEndOffset < offset && (maximal.has(remote.brokerId) || this.#mayJoinSoon(remote, leaderEnd, nowMs)))
+        offset = remote.logEndOffset
+    if (!log.raiseHighWatermark(offset)) return false
+    this.#context.highWatermarkMoved(this)
+    return true
+  }
+
+  /** One that has caught up is waited for, or it would never reach the high watermark that runs ahead of it. */
+  #mayJoinSoon(remote: RemoteReplica, leaderEnd: number, nowMs: number): boolean {
+    return (
+      remote.isCaughtUp(leaderEnd, nowMs, this.#context.config.replicaLagTimeMaxMs) && this.#isAlive(remote.brokerId)
+    )
+  }
+
+  #isAlive(brokerId: number): boolean {
+    return this.#context.metadata.aliveBroker(brokerId) !== null
+  }
+
+  // ---------------------------------------------------------------- the ISR
+
+  /** Lets in a follower that has reached the high watermark and the start of this epoch (KAFKA-7128). */
+  #maybeExpandIsr(role: LeaderRole, log: Log, remote: RemoteReplica): void {
+    if (role.isr.kind !== 'committed' || role.isr.isr.has(remote.brokerId) || !this.#isAlive(remote.brokerId)) return
+    const { faults } = this.#context
+    if (remote.logEndOffset < log.highWatermark && !faults.joinIsrBeforeEpochStart) return
+    if (remote.logEndOffset < role.epochStartOffset && !faults.joinIsrBeforeEpochStart) return
+    this.#propose(role, pending(role.isr.isr, [...role.isr.isr, remote.brokerId]))
+  }
+
+  /** Throws out followers that have not caught up for `replica.lag.time.max.ms`, as of `nowMs`. */
+  maybeShrinkIsr(nowMs: number): void {
+    const role = this.#role
+    const log = this.#log
+    if (role.kind !== 'leader' || log === null || role.isr.kind !== 'committed') return
+    const { brokerId, config, logger } = this.#context
+    const isLagging = (id: number): boolean => {
+      const remote = role.remotes.get(id)
+      return id !== brokerId && remote?.isCaughtUp(log.countedEndOffset, nowMs, config.replicaLagTimeMaxMs) !== true
+    }
+    const lagging = [...role.isr.isr].filter(isLagging)
+    if (lagging.length === 0) return
+    logger.info(`${this.topic}-${this.partition}: replicas ${lagging.join(', ')} lag and leave the ISR`)
+    this.#propose(
+      role,
+      pending(
+        role.isr.isr,
+        [...role.isr.isr].filter((id) => !lagging.includes(id)),
+      ),
+    )
+  }
+
+  #propose(role: LeaderRole, proposal: PendingIsr): void {
+    const before = role.isr
+    role.isr = proposal
+    const accepted = this.#context.isrChanges.submit({
+      topic: this.topic,
+      topicId: this.topicId ?? '',
+      partition: this.partition,
+      leaderEpoch: this.#leaderEpoch,
+      partitionEpoch: this.#partitionEpoch,
+      isr: [...proposal.proposed],
+      done: (outcome) => this.#decided(proposal, outcome),
+    })
+    if (!accepted) role.isr = before
+  }
+
+  #decided(proposal: PendingIsr, outcome: IsrChangeOutcome): void {
+    const role = this.#role
+    // A LeaderAndIsr that came meanwhile has replaced everything.
+    if (role.kind !== 'leader' || role.isr !== proposal) return
+    if (outcome.kind === 'refused') return this.#refused(role, proposal, outcome.errorCode)
+    if (outcome.leaderEpoch !== this.#leaderEpoch || outcome.partitionEpoch < this.#partitionEpoch) return
+    role.isr = committed(outcome.isr)
+    this.#partitionEpoch = outcome.partitionEpoch
+    if (this.#advanceHighWatermark()) this.#wakeAll()
+  }
+
+  #refused(role: LeaderRole, proposal: PendingIsr, errorCode: number): void {
+    const { INELIGIBLE_REPLICA, OPERATION_NOT_ATTEMPTED } = ErrorCode
+    if (errorCode === INELIGIBLE_REPLICA || errorCode === OPERATION_NOT_ATTEMPTED) {
+      role.isr = committed(proposal.isr)
+      if (this.#advanceHighWatermark()) this.#wakeAll()
+      return
+    }
+    // The controller knows something newer and will say so by LeaderAndIsr; until then the maximal ISR counts.
+    if (FINAL_REFUSALS.has(errorCode)) return
+    this.#propose(role, pending(proposal.isr, proposal.proposed))
+  }
+}
+
+const FINAL_REFUSALS: ReadonlySet<number> = new Set([
+  ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
+  ErrorCode.UNKNOWN_TOPIC_ID,
+  ErrorCode.FENCED_LEADER_EPOCH,
+  ErrorCode.INVALID_UPDATE_VERSION,
+  ErrorCode.INVALID_REQUEST,
+  ErrorCode.NEW_LEADER_ELECTED,
+])

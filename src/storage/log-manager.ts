@@ -1,0 +1,377 @@
+/**
+ * The logs of a broker in their directories: opening and recovering them, making and deleting them, the
+ * checkpoints that a directory keeps for all of its logs, and what happens when a directory fails.
+ */
+import { MalformedBytesError, assert, encodeUtf8 } from '#base'
+import { joinPath, parentOf, type FileLock, type FileSystem, type Platform, type Timer } from '#platform'
+
+import { encodeOffsetCheckpoint, readOffsetCheckpoint, type OffsetCheckpoint } from './checkpoints.ts'
+import type { LogConfig } from './log-config.ts'
+import { LogDirectory } from './log-directory.ts'
+import { createLog, loadLog } from './log-loader.ts'
+import { Log, type LogEnvironment } from './log.ts'
+import {
+  CLEAN_SHUTDOWN_FILE,
+  HIGH_WATERMARK_FILE,
+  LOCK_FILE,
+  LOG_START_OFFSET_FILE,
+  RECOVERY_POINT_FILE,
+  deletedFolderName,
+  isDeletedFolder,
+  parsePartitionName,
+  partitionName,
+  type TopicPartition,
+} from './names.ts'
+import { ReadBuffers } from './read-buffers.ts'
+import { TailMemory, type TailBounds } from './tail-cache.ts'
+import { WholeFile, writeWhole } from './whole-files.ts'
+import { WriteGather } from './write-gather.ts'
+
+export interface LogManagerOptions {
+  readonly platform: Pick<Platform, 'clock' | 'random' | 'files' | 'logger'>
+  /** `log.dirs`. Missing ones are made. */
+  readonly directories: readonly string[]
+  topicConfig(topic: string): LogConfig
+  /** `producer.id.expiration.ms`; 24 hours by default. */
+  readonly producerIdExpirationMs?: number
+  readonly tailBounds?: TailBounds
+}
+
+/** `log.flush.offset.checkpoint.interval.ms` and `log.flush.start.offset.checkpoint.interval.ms`. */
+const CHECKPOINT_INTERVAL_MS = 60_000
+/** `producer.id.expiration.check.interval.ms`. */
+const PRODUCER_EXPIRY_INTERVAL_MS = 600_000
+const PRODUCER_ID_EXPIRATION_MS = 86_400_000
+
+const CLEAN_SHUTDOWN_CONTENT = '{"version":0,"brokerEpoch":-1}'
+
+/** Whether a file is there matters to Kafka, not what is in it. */
+type CheckpointName = typeof RECOVERY_POINT_FILE | typeof LOG_START_OFFSET_FILE | typeof HIGH_WATERMARK_FILE
+
+export class LogManager {
+  /** Called when a directory has failed, with the logs that lived in it. */
+  onDirectoryFailure: (directory: LogDirectory, logs: readonly Log[]) => void = () => {}
+
+  readonly #options: LogManagerOptions
+  readonly #environment: LogEnvironment
+  readonly #directories: LogDirectory[] = []
+  readonly #locks = new Map<LogDirectory, FileLock>()
+  readonly #logs = new Map<string, Log>()
+  /** Partitions whose directory has failed: they must not be made anew elsewhere. */
+  readonly #offline = new Set<string>()
+  readonly #checkpoints = new Map<string, WholeFile>()
+  /** Timers of deleted folders that wait for their removal; what a stopped broker leaves is removed at its next start. */
+  readonly #removals = new Set<Timer>()
+  readonly #deletions = new Set<Promise<void>>()
+  #timers: Timer[] = []
+  #isClosed = false
+
+  private constructor(options: LogManagerOptions) {
+    const { clock, random, logger } = options.platform
+    this.#options = options
+    this.#environment = {
+      clock,
+      logger,
+      tails: new TailMemory(options.tailBounds),
+      readBuffers: new ReadBuffers(),
+      gather: new WriteGather(clock),
+      producerIdExpirationMs: options.producerIdExpirationMs ?? PRODUCER_ID_EXPIRATION_MS,
+      random: () => random.next(),
+    }
+  }
+
+  /**
+   * Locks the directories and opens every log in them. A directory that cannot be used is left out, with a line in the
+   * log; rejects when none is left, or when another process holds one.
+   */
+  static async open(options: LogManagerOptions): Promise<LogManager> {
+    const manager = new LogManager(options)
+    try {
+      for (const path of options.directories) await manager.#openDirectory(path)
+      assert(options.directories.length > 0, 'a broker has a log directory')
+      if (manager.liveDirectories.length === 0) throw new Error('none of the log directories can be used')
+    } catch (error) {
+      for (const lock of manager.#locks.values()) lock.release()
+      throw error
+    }
+    manager.#startTimers()
+    return manager
+  }
+
+  get directories(): readonly LogDirectory[] {
+    return this.#directories
+  }
+
+  get liveDirectories(): LogDirectory[] {
+    return this.#directories.filter((directory) => !directory.isOffline)
+  }
+
+  get logs(): Iterable<Log> {
+    return this.#logs.values()
+  }
+
+  log(topic: string, partition: number): Log | null {
+    return this.#logs.get(partitionName(topic, partition)) ?? null
+  }
+
+  /** Whether the partition's replica lies in a directory that has failed. */
+  isOffline(topic: string, partition: number): boolean {
+    return this.#offline.has(partitionName(topic, partition))
+  }
+
+  // ---------------------------------------------------------------- opening
+
+  async #openDirectory(path: string): Promise<void> {
+    const { files, logger } = this.#options.platform
+    const directory = new LogDirectory(path, files, logger, (failed) => this.#directoryFailed(failed))
+    this.#directories.push(directory)
+    try {
+      makeDurably(files, path)
+      this.#lock(directory)
+      await this.#loadLogs(directory)
+    } catch (error) {
+      if (error instanceof DirectoryInUseError) throw error
+      directory.fail('opening it', error)
+    }
+  }
+
+  #lock(directory: LogDirectory): void {
+    const path = joinPath(directory.path, LOCK_FILE)
+    try {
+      this.#locks.set(directory, directory.files.lock(path))
+    } catch (cause) {
+      if ((cause as { code?: string }).code !== 'EWOULDBLOCK') throw cause
+      throw new DirectoryInUseError(`another process uses the log directory ${directory.path}`, { cause })
+    }
+  }
+
+  async #loadLogs(directory: LogDirectory): Promise<void> {
+    const { files } = directory
+    const isClean = this.#takeCleanShutdownMarker(directory)
+    const recoveryPoints = this.#readCheckpoint(directory, RECOVERY_POINT_FILE)
+    const logStartOffsets = this.#readCheckpoint(directory, LOG_START_OFFSET_FILE)
+    const highWatermarks = this.#readCheckpoint(directory, HIGH_WATERMARK_FILE)
+    for (const name of files.list(directory.path)) {
+      if (isDeletedFolder(name)) this.#removeLater(joinPath(directory.path, name), 0)
+      const named = parsePartitionName(name)
+      if (named === null || files.stat(joinPath(directory.path, name)).kind !== 'directory') continue
+      if (this.#logs.has(name))
+        throw new Error(`${name} lies in ${directory.path} and in ${this.#logs.get(name)!.directory.path}`)
+      const log = await loadLog(
+        {
+          directory,
+          ...named,
+          config: this.#options.topicConfig(named.topic),
+          recoveryPoint: recoveryPoints.get(name) ?? 0,
+          logStartOffset: logStartOffsets.get(name) ?? 0,
+          highWatermark: highWatermarks.get(name) ?? 0,
+          isClean,
+        },
+        this.#environment,
+      )
+      this.#logs.set(name, log)
+    }
+  }
+
+  /** The marker is gone before anything is loaded, so that a crash while loading counts as one (KAFKA-10471). */
+  #takeCleanShutdownMarker(directory: LogDirectory): boolean {
+    const path = joinPath(directory.path, CLEAN_SHUTDOWN_FILE)
+    if (!directory.files.exists(path)) return false
+    directory.files.remove(path)
+    directory.files.syncDirectoryNow(directory.path)
+    return true
+  }
+
+  /** What cannot be read counts as empty: then more is recovered, or a high watermark found anew, than had to be. */
+  #readCheckpoint(directory: LogDirectory, name: CheckpointName): OffsetCheckpoint {
+    try {
+      return readOffsetCheckpoint(directory.files, joinPath(directory.path, name))
+    } catch (error) {
+      if (!(error instanceof MalformedBytesError)) throw error
+      this.#options.platform.logger.warn(`${joinPath(directory.path, name)} is unreadable and counts as empty`, error)
+      return new Map()
+    }
+  }
+
+  #startTimers(): void {
+    this.#every(CHECKPOINT_INTERVAL_MS, () => this.checkpointLogs())
+    this.#every(PRODUCER_EXPIRY_INTERVAL_MS, () => {
+      for (const log of this.#logs.values()) log.expireProducers()
+    })
+  }
+
+  #every(intervalMs: number, run: () => void | Promise<void>): void {
+    const index = this.#timers.length
+    const arm = (): Timer =>
+      this.#options.platform.clock.setTimer(intervalMs, () => {
+        if (this.#isClosed) return
+        this.#timers[index] = arm()
+        void run()
+      })
+    this.#timers.push(arm())
+  }
+
+  // ---------------------------------------------------------------- making and deleting
+
+  /** The partition's log; made, where the fewest are, when there is none. Throws when its directory has failed. */
+  getOrCreate({ topic, partition }: TopicPartition): Log {
+    const name = partitionName(topic, partition)
+    const present = this.#logs.get(name)
+    if (present !== undefined) return present
+    if (this.#offline.has(name)) throw new OfflineLogError(`${name} lies in a log directory that has failed`)
+    const directory = this.#directoryForNewLog()
+    const config = this.#options.topicConfig(topic)
+    try {
+      const start = { recoveryPoint: 0, logStartOffset: 0, highWatermark: 0, isClean: true }
+      const log = createLog({ directory, topic, partition, config, ...start }, this.#environment)
+      this.#logs.set(name, log)
+      return log
+    } catch (cause) {
+      this.#offline.add(name)
+      directory.fail(`making ${name}`, cause)
+      throw new OfflineLogError(`${name} could not be made`, { cause })
+    }
+  }
+
+  #directoryForNewLog(): LogDirectory {
+    const counts = new Map<LogDirectory, number>(this.liveDirectories.map((directory) => [directory, 0]))
+    for (const { directory } of this.#logs.values())
+      if (counts.has(directory)) counts.set(directory, counts.get(directory)! + 1)
+    let best: LogDirectory | null = null
+    for (const [directory, count] of counts) if (best === null || count < counts.get(best)!) best = directory
+    if (best === null) throw new OfflineLogError('every log directory has failed')
+    return best
+  }
+
+  /** Takes the partition's folder out of the way at once, and removes it when `file.delete.delay.ms` has passed. */
+  delete(topic: string, partition: number): void {
+    const log = this.log(topic, partition)
+    if (log === null) return
+    this.#logs.delete(log.name)
+    const { directory } = log
+    const folder = joinPath(directory.path, deletedFolderName(log.name, this.#options.platform.random.bytes(16)))
+    try {
+      log.renameFolder(folder)
+      this.#removeLater(folder, log.config.fileDeleteDelayMs)
+    } catch (error) {
+      directory.fail(`deleting ${log.name}`, error)
+    }
+  }
+
+  #removeLater(folder: string, delayMs: number): void {
+    const timer = this.#options.platform.clock.setTimer(delayMs, () => {
+      this.#removals.delete(timer)
+      const removal = this.#options.platform.files.removeTree(folder).catch((error: unknown) => {
+        this.#options.platform.logger.warn(`${folder} could not be removed`, error)
+      })
+      this.#deletions.add(removal)
+      void removal.then(() => this.#deletions.delete(removal))
+    })
+    this.#removals.add(timer)
+  }
+
+  topicConfigChanged(topic: string): void {
+    const config = this.#options.topicConfig(topic)
+    for (const log of this.#logs.values()) if (log.topic === topic) log.updateConfig(config)
+  }
+
+  // ---------------------------------------------------------------- checkpoints
+
+  /** `replication-offset-checkpoint`; replication asks for it every `replica.high.watermark.checkpoint.interval.ms`. */
+  async checkpointHighWatermarks(): Promise<void> {
+    await this.#checkpoint(HIGH_WATERMARK_FILE, (log) => log.highWatermark)
+  }
+
+  async checkpointLogs(): Promise<void> {
+    await this.#checkpoint(RECOVERY_POINT_FILE, (log) => log.recoveryPoint)
+    await this.#checkpoint(LOG_START_OFFSET_FILE, (log) => log.logStartOffset)
+  }
+
+  async #checkpoint(name: CheckpointName, offsetOf: (log: Log) => number): Promise<void> {
+    const writes = this.liveDirectories.map(async (directory) => {
+      const entries = [...this.#logs.values()]
+        .filter((log) => log.directory === directory)
+        // A log that starts at its first segment needs no entry in the start checkpoint.
+        .filter((log) => name !== LOG_START_OFFSET_FILE || log.logStartOffset > log.segmentBaseOffsets[0]!)
+        .map((log) => ({ topic: log.topic, partition: log.partition, offset: offsetOf(log) }))
+      try {
+        await this.#checkpointFile(directory, name).write(encodeOffsetCheckpoint(entries))
+      } catch (error) {
+        directory.fail(`writing ${name}`, error)
+      }
+    })
+    await Promise.all(writes)
+  }
+
+  #checkpointFile(directory: LogDirectory, name: CheckpointName): WholeFile {
+    const path = joinPath(directory.path, name)
+    let file = this.#checkpoints.get(path)
+    if (file === undefined) this.#checkpoints.set(path, (file = new WholeFile(directory.files, path)))
+    return file
+  }
+
+  // ---------------------------------------------------------------- failing and stopping
+
+  #directoryFailed(directory: LogDirectory): void {
+    const lost = [...this.#logs.values()].filter((log) => log.directory === directory)
+    for (const log of lost) {
+      this.#logs.delete(log.name)
+      this.#offline.add(log.name)
+      log.abandon()
+    }
+    this.onDirectoryFailure(directory, lost)
+  }
+
+  /**
+   * A clean stop: every log synced and sealed, then the checkpoints, and last the marker that says so. Directories that
+   * have failed get none.
+   */
+  async close(): Promise<void> {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    for (const timer of [...this.#timers, ...this.#removals]) timer.cancel()
+    for (const directory of this.liveDirectories) await this.#closeLogs(directory)
+    await this.checkpointLogs()
+    await this.checkpointHighWatermarks()
+    await Promise.all(this.#deletions)
+    for (const directory of this.liveDirectories) {
+      try {
+        await writeWhole(
+          directory.files,
+          joinPath(directory.path, CLEAN_SHUTDOWN_FILE),
+          encodeUtf8(CLEAN_SHUTDOWN_CONTENT),
+        )
+      } catch (error) {
+        directory.fail('writing the marker of a clean stop', error)
+      }
+    }
+    for (const lock of this.#locks.values()) lock.release()
+  }
+
+  async #closeLogs(directory: LogDirectory): Promise<void> {
+    const logs = [...this.#logs.values()].filter((log) => log.directory === directory)
+    try {
+      await Promise.all(logs.map((log) => log.close()))
+    } catch (error) {
+      directory.fail('closing its logs', error)
+    }
+  }
+}
+
+/** Makes the directory with its parents, so that their names survive a power failure. */
+function makeDurably(files: FileSystem, path: string): void {
+  if (files.exists(path)) return
+  const parent = parentOf(path)
+  if (parent !== path) makeDurably(files, parent)
+  files.makeDirectory(path)
+  files.syncDirectoryNow(parent)
+}
+
+/** The partition's replica cannot be used until the broker starts again. */
+export class OfflineLogError extends Error {
+  override name = 'OfflineLogError'
+}
+
+class DirectoryInUseError extends Error {
+  override name = 'DirectoryInUseError'
+}
