@@ -1,0 +1,122 @@
+/** `listeners` and what belongs to them: where a broker listens, and where others are told to reach it. */
+import { SECURITY_PROTOCOL_ID, type BrokerEndpoint, type SecurityProtocol } from '#metadata/znodes'
+
+import { ConfigError, splitList } from './setting.ts'
+
+/**
+ * `listenerName` is in capitals. An empty `host` stands for every address of the machine (where to listen) or for the
+ * machine's own name (advertised); port 0 for one that is free, advertised as what it became.
+ */
+export type ListenerEndpoint = BrokerEndpoint
+
+export interface ListenerTexts {
+  listeners: string
+  advertisedListeners: string | null
+  securityProtocolMap: string
+  interBrokerListenerName: string | null
+  securityInterBrokerProtocol: string
+  /** Whether `security.inter.broker.protocol` was set by somebody. */
+  securityInterBrokerProtocolSet: boolean
+}
+
+export interface Listeners {
+  readonly endpoints: readonly ListenerEndpoint[]
+  readonly advertisedEndpoints: readonly ListenerEndpoint[]
+  /** Name of the listener that brokers use among themselves. */
+  readonly interBrokerListener: string
+}
+
+export function resolveListeners(texts: ListenerTexts): Listeners {
+  const protocols = parseProtocolMap(texts.securityProtocolMap)
+  const endpoints = parseEndpoints('listeners', texts.listeners, protocols)
+  if (endpoints.length === 0) throw new ConfigError('listeners: at least one is needed')
+  refuseDuplicates('listeners', endpoints)
+  refuseInsecure(endpoints)
+
+  const advertised =
+    texts.advertisedListeners === null || texts.advertisedListeners.trim() === ''
+      ? endpoints.map((endpoint) => (endpoint.host === '0.0.0.0' ? { ...endpoint, host: '' } : endpoint))
+      : parseEndpoints('advertised.listeners', texts.advertisedListeners, protocols)
+  for (const endpoint of advertised) checkAdvertised(endpoint, endpoints)
+  const names = new Set(advertised.map((endpoint) => endpoint.listenerName))
+  if (names.size !== advertised.length) throw new ConfigError('advertised.listeners: a listener name occurs twice')
+  if (
+    texts.listeners.includes('0.0.0.0') &&
+    texts.advertisedListeners === null &&
+    endpoints.length !== advertised.length
+  )
+    throw new ConfigError('advertised.listeners: must be set where listeners has 0.0.0.0')
+
+  const interBrokerListener = interBrokerListenerOf(texts)
+  if (!names.has(interBrokerListener))
+    throw new ConfigError(
+      `inter.broker.listener.name: ${interBrokerListener} is not among the advertised listeners (${[...names].join(', ')})`,
+    )
+  return { endpoints, advertisedEndpoints: advertised, interBrokerListener }
+}
+
+function interBrokerListenerOf(texts: ListenerTexts): string {
+  const name = texts.interBrokerListenerName?.trim() ?? ''
+  if (name === '') return texts.securityInterBrokerProtocol
+  if (texts.securityInterBrokerProtocolSet)
+    throw new ConfigError('inter.broker.listener.name and security.inter.broker.protocol: only one may be set')
+  return name.toUpperCase()
+}
+
+function parseProtocolMap(text: string): Map<string, SecurityProtocol> {
+  const protocols = new Map<string, SecurityProtocol>()
+  for (const item of splitList(text)) {
+    const match = /^([^:]+):([A-Z_]+)$/.exec(item)
+    if (match === null || !(match[2]! in SECURITY_PROTOCOL_ID))
+      throw new ConfigError(`listener.security.protocol.map: "${item}" is not NAME:PROTOCOL`)
+    const name = match[1]!.trim().toUpperCase()
+    if (protocols.has(name)) throw new ConfigError(`listener.security.protocol.map: ${name} occurs twice`)
+    protocols.set(name, match[2] as SecurityProtocol)
+  }
+  return protocols
+}
+
+const ENDPOINT = /^([^:/]+):\/\/(?:\[([0-9a-fA-F:%.]+)\]|([0-9a-zA-Z\-%._]*)):(-?\d+)$/
+
+function parseEndpoints(key: string, text: string, protocols: Map<string, SecurityProtocol>): ListenerEndpoint[] {
+  return splitList(text).map((item) => {
+    const match = ENDPOINT.exec(item)
+    const port = Number(match?.[4])
+    if (match === null || port < 0 || port > 65535)
+      throw new ConfigError(`${key}: "${item}" is not NAME://host:port with a port from 0 to 65535`)
+    const name = match[1]!.toUpperCase()
+    const securityProtocol = protocols.get(name)
+    if (securityProtocol === undefined)
+      throw new ConfigError(`${key}: listener.security.protocol.map does not say which protocol ${name} speaks`)
+    return { listenerName: name, host: match[2] ?? match[3]!, port, securityProtocol }
+  })
+}
+
+function refuseDuplicates(key: string, endpoints: readonly ListenerEndpoint[]): void {
+  const names = new Set<string>()
+  const places = new Set<string>()
+  for (const { listenerName: name, host, port } of endpoints) {
+    if (names.has(name)) throw new ConfigError(`${key}: ${name} occurs twice`)
+    names.add(name)
+    // One port may be listened on twice only as IPv4 and as IPv6 (KIP-797).
+    const place = `${port} ${host.includes(':') ? 'IPv6' : 'IPv4'}`
+    if (port !== 0 && places.has(place)) throw new ConfigError(`${key}: port ${port} occurs twice`)
+    places.add(place)
+  }
+}
+
+/** A listener that should be protected never opens as plain text. */
+function refuseInsecure(endpoints: readonly ListenerEndpoint[]): void {
+  for (const { listenerName: name, securityProtocol } of endpoints)
+    if (securityProtocol !== 'PLAINTEXT')
+      throw new ConfigError(
+        `listeners: ${name} asks for ${securityProtocol}, which is not carried out yet; only PLAINTEXT is`,
+      )
+}
+
+function checkAdvertised({ listenerName: name, host }: ListenerEndpoint, endpoints: readonly ListenerEndpoint[]): void {
+  if (host === '0.0.0.0' || host === '::')
+    throw new ConfigError(`advertised.listeners: nobody can reach ${host}; name an address of this machine`)
+  if (!endpoints.some((endpoint) => endpoint.listenerName === name))
+    throw new ConfigError(`advertised.listeners: ${name} is not among the listeners`)
+}

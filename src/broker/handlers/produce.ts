@@ -1,0 +1,145 @@
+/** Produce: what arrives is appended while the frame that it lies in is valid, and answered when acks asks for it. */
+import { ErrorCode } from '#protocol'
+import { Produce, type ProduceRequest, type ProduceResponseInput } from '#protocol/messages/produce'
+import type { AppendEntry, AppendResult } from '#replication'
+import { CLOSE_CONNECTION, type RpcRequest, type Settled } from '#rpc'
+
+import type { BrokerServices } from '../services.ts'
+import { groupedByTopic, handler } from './handler.ts'
+import { namesLeader, nodeEndpointsOf } from './node-endpoints.ts'
+
+/** The only client that may write to internal topics. */
+const ADMIN_CLIENT_ID = '__admin_client'
+
+const TRANSACTIONS_MISSING = 'Transactions are not served by this broker yet.'
+
+export const produce = handler(
+  Produce,
+  (broker, message, request) => {
+    const { acks, timeoutMs } = message
+    if (acks < -1 || acks > 1) return settle(broker, request, acks, refuseAll(message, ErrorCode.INVALID_REQUIRED_ACKS))
+    if (message.transactionalId !== null) {
+      const code = ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED
+      return settle(broker, request, acks, refuseAll(message, code, TRANSACTIONS_MISSING))
+    }
+
+    const refused: AppendResult[] = []
+    const entries: AppendEntry[] = []
+    for (const { name: topic, partitionData } of message.topicData)
+      for (const { index: partition, records } of partitionData) {
+        const fault = records === null ? EMPTY : faultOf(records, request.apiVersion)
+        if (fault === null) entries.push({ topic, partition, records: records! })
+        else refused.push(refusal(topic, partition, fault.errorCode, fault.message))
+      }
+    if (entries.length === 0) return settle(broker, request, acks, refused)
+
+    const appended = broker.replicas.appendRecords({
+      acks,
+      timeoutMs,
+      origin: 'client',
+      internalTopicsAllowed: request.clientId === ADMIN_CLIENT_ID,
+      entries,
+    })
+    if (!(appended instanceof Promise)) return settle(broker, request, acks, [...refused, ...appended])
+    return appended.then((results) => settle(broker, request, acks, [...refused, ...results]))
+  },
+  { pipelined: true },
+)
+
+interface Fault {
+  readonly errorCode: number
+  readonly message: string
+}
+
+const EMPTY: Fault = { errorCode: ErrorCode.INVALID_RECORD, message: 'There is no record batch for the partition.' }
+
+const BATCH_LENGTH_AT = 8
+const MAGIC_AT = 16
+const ATTRIBUTES_LOW_BYTE_AT = 22
+const BATCH_HEADER_BYTES = 61
+const CODEC_MASK = 7
+const CODEC_ZSTD = 4
+
+/**
+ * From version 3 on a partition comes with exactly one batch of format 2, and zstd needs version 7. What is in the batch is checked
+ * on the append. Source: `ProduceRequest.validateRecords`.
+ */
+function faultOf(records: Uint8Array, version: number): Fault | null {
+  if (version < 3) return null
+  if (records.length === 0) return EMPTY
+  if (records.length <= MAGIC_AT) return { errorCode: ErrorCode.CORRUPT_MESSAGE, message: 'The batch is cut short.' }
+  if (records[MAGIC_AT] !== 2)
+    return { errorCode: ErrorCode.INVALID_RECORD, message: `Produce ${version} takes record format 2 only.` }
+  if (records.length < BATCH_HEADER_BYTES)
+    return { errorCode: ErrorCode.CORRUPT_MESSAGE, message: 'The batch is cut short.' }
+  const view = new DataView(records.buffer, records.byteOffset, records.byteLength)
+  const batchBytes = view.getInt32(BATCH_LENGTH_AT) + BATCH_LENGTH_AT + 4
+  if (batchBytes < records.length && batchBytes >= BATCH_HEADER_BYTES)
+    return { errorCode: ErrorCode.INVALID_RECORD, message: `Produce ${version} takes one batch per partition.` }
+  if (version < 7 && (records[ATTRIBUTES_LOW_BYTE_AT]! & CODEC_MASK) === CODEC_ZSTD)
+    return { errorCode: ErrorCode.UNSUPPORTED_COMPRESSION_TYPE, message: 'zstd needs Produce 7.' }
+  return null
+}
+
+function refuseAll(message: ProduceRequest, errorCode: number, text: string | null = null): AppendResult[] {
+  return message.topicData.flatMap(({ name, partitionData }) =>
+    partitionData.map(({ index }) => refusal(name, index, errorCode, text)),
+  )
+}
+
+function refusal(topic: string, partition: number, errorCode: number, errorMessage: string | null): AppendResult {
+  return {
+    topic,
+    partition,
+    errorCode,
+    errorMessage,
+    baseOffset: -1,
+    logAppendTimeMs: -1,
+    logStartOffset: -1,
+    recordErrors: [],
+    currentLeader: null,
+  }
+}
+
+/** A client that wants no answer learns of an error by the end of the connection: it then asks for metadata again. */
+function settle(
+  broker: BrokerServices,
+  request: RpcRequest,
+  acks: number,
+  results: readonly AppendResult[],
+): Settled<ProduceResponseInput> {
+  if (acks !== 0) return answerOf(broker, request, results)
+  return results.every((result) => result.errorCode === ErrorCode.NONE) ? null : CLOSE_CONNECTION
+}
+
+function answerOf(
+  broker: BrokerServices,
+  { apiVersion, connection }: RpcRequest,
+  results: readonly AppendResult[],
+): ProduceResponseInput {
+  const newLeaders = apiVersion >= 10 && results.some((result) => namesLeader(result.errorCode))
+  return {
+    responses: groupedByTopic(results, (name, of) => ({
+      name,
+      partitionResponses: of.map((result) => partitionAnswer(result, newLeaders)),
+    })),
+    nodeEndpoints: newLeaders ? nodeEndpointsOf(broker, connection.listenerName, results) : [],
+  }
+}
+
+function partitionAnswer(
+  result: AppendResult,
+  newLeaders: boolean,
+): ProduceResponseInput['responses'][number]['partitionResponses'][number] {
+  const { partition, errorCode, baseOffset, logAppendTimeMs, logStartOffset, recordErrors, errorMessage } = result
+  return {
+    index: partition,
+    errorCode,
+    baseOffset,
+    logAppendTimeMs,
+    logStartOffset,
+    recordErrors,
+    errorMessage,
+    ...(newLeaders && result.currentLeader !== null ? { currentLeader: result.currentLeader } : {}),
+  }
+}

@@ -1,0 +1,88 @@
+/**
+ * Who this broker is: the id of the cluster, which its first broker makes, and the broker's own, as the configuration, the log
+ * directories and ZooKeeper have them. Where they contradict each other the start stops, before anything is written.
+ * Source: `kafka.server.KafkaServer.startup`, `getOrGenerateBrokerId`.
+ */
+import { ZnodePath, decodeClusterId, encodeClusterId } from '#metadata/znodes'
+import type { FileSystem, Random } from '#platform'
+import { uuidFromBytes } from '#protocol'
+import { readMetaProperties, writeMetaProperties } from '#storage'
+import { isZkError, type RetryingZooKeeper } from '#zookeeper/client'
+
+import { ConfigError, type BrokerConfig } from './config/index.ts'
+
+export interface Identity {
+  readonly clusterId: string
+  readonly brokerId: number
+}
+
+export async function establishIdentity(
+  platform: { files: FileSystem; random: Random },
+  zk: RetryingZooKeeper,
+  config: BrokerConfig,
+): Promise<Identity> {
+  const clusterId = await clusterIdOf(zk, platform.random)
+  const storedId = checkDirectories(platform.files, config.logDirectories, clusterId)
+  if (config.brokerId >= 0 && storedId !== null && config.brokerId !== storedId)
+    throw new ConfigError(
+      `broker.id=${config.brokerId}, but the data in log.dirs belongs to broker ${storedId}: ` +
+        `set broker.id=${storedId}, or other log.dirs`,
+    )
+  if (config.brokerId >= 0) return { clusterId, brokerId: config.brokerId }
+  return { clusterId, brokerId: storedId ?? (await generateBrokerId(zk, config.reservedBrokerMaxId)) }
+}
+
+/** Writes `meta.properties` into every directory that lacks it. */
+export async function recordIdentity(
+  files: FileSystem,
+  directories: readonly string[],
+  identity: Identity,
+): Promise<void> {
+  for (const directory of directories) await writeMetaProperties(files, directory, identity)
+}
+
+async function clusterIdOf(zk: RetryingZooKeeper, random: Random): Promise<string> {
+  const present = await zk.find(ZnodePath.clusterId)
+  if (present === null) await zk.ensurePath(ZnodePath.clusterId, encodeClusterId(newClusterId(random)))
+  const { data } = present ?? (await zk.getData(ZnodePath.clusterId))
+  return decodeClusterId(data)
+}
+
+function newClusterId(random: Random): string {
+  const bytes = random.bytes(16)
+  bytes[6] = (bytes[6]! & 0x0f) | 0x40
+  bytes[8] = (bytes[8]! & 0x3f) | 0x80
+  return uuidFromBytes(bytes)
+}
+
+/** The broker id that the directories name, or null; they must agree with each other and with the cluster. */
+function checkDirectories(files: FileSystem, directories: readonly string[], clusterId: string): number | null {
+  let brokerId: number | null = null
+  for (const directory of directories) {
+    const meta = readMetaProperties(files, directory)
+    if (meta === null) continue
+    if (meta.clusterId !== null && meta.clusterId !== clusterId)
+      throw new ConfigError(
+        `the data in ${directory} belongs to the cluster ${meta.clusterId}, but zookeeper.connect leads to ${clusterId}`,
+      )
+    if (meta.brokerId === null) continue
+    if (brokerId !== null && brokerId !== meta.brokerId)
+      throw new ConfigError(
+        `log.dirs holds data of broker ${brokerId} and, in ${directory}, of broker ${meta.brokerId}`,
+      )
+    brokerId = meta.brokerId
+  }
+  return brokerId
+}
+
+/** Each write to the node raises its version: no two brokers get the same. */
+async function generateBrokerId(zk: RetryingZooKeeper, reservedMax: number): Promise<number> {
+  try {
+    const { version } = await zk.setData(ZnodePath.brokerSequenceId, new Uint8Array(0))
+    return version + reservedMax
+  } catch (error) {
+    if (!isZkError(error, 'NONODE')) throw error
+    await zk.ensurePath(ZnodePath.brokerSequenceId)
+    return await generateBrokerId(zk, reservedMax)
+  }
+}

@@ -1,0 +1,90 @@
+/**
+ * The broker's znode under `/brokers/ids`: as long as it is there the cluster counts the broker as alive. Its czxid is the
+ * broker's epoch, by which requests meant for an earlier life are told from others (KIP-380).
+ */
+import { assert } from '#base'
+import {
+  ZnodeFormatError,
+  ZnodePath,
+  decodeBroker,
+  encodeBroker,
+  type BrokerEndpoint,
+  type BrokerRegistration,
+} from '#metadata/znodes'
+import type { Platform } from '#platform'
+import { isZkError, type RetryingZooKeeper } from '#zookeeper/client'
+
+import { ConfigError } from './config/index.ts'
+
+export class Registration {
+  readonly #platform: Platform
+  readonly #zk: RetryingZooKeeper
+  readonly #broker: BrokerRegistration
+  #epoch = -1
+
+  constructor(
+    platform: Platform,
+    zk: RetryingZooKeeper,
+    broker: { readonly id: number; readonly endpoints: readonly BrokerEndpoint[]; readonly rack: string | null },
+  ) {
+    this.#platform = platform
+    this.#zk = zk
+    this.#broker = { ...broker, jmxPort: -1, features: {} }
+  }
+
+  /** −1 while not registered. */
+  get epoch(): number {
+    return this.#epoch
+  }
+
+  /** The session has ended, and the znode with it. */
+  forget(): void {
+    this.#epoch = -1
+  }
+
+  /**
+   * Registers in the present session. Where an earlier life's session still holds the id, it is waited for: a broker that was killed
+   * comes back before its session has run out. Throws `ConfigError` when another broker has our address.
+   */
+  async register(signal?: AbortSignal): Promise<void> {
+    const path = ZnodePath.broker(this.#broker.id)
+    for (let waited = false; ; waited = true) {
+      await this.#checkAddresses()
+      try {
+        const data = encodeBroker(this.#broker, this.#platform.clock.now())
+        const { czxid } = await this.#zk.createEphemeral(path, data)
+        this.#epoch = Number(czxid)
+        assert(Number.isSafeInteger(this.#epoch), 'a broker epoch lies within 2^53')
+        return
+      } catch (error) {
+        if (!isZkError(error, 'NODEEXISTS')) throw error
+      }
+      if (!waited)
+        this.#platform.logger.warn(
+          `broker ${this.#broker.id} is still registered by a session that has not expired: waiting for its end`,
+        )
+      await this.#zk.untilDeleted(path, signal)
+    }
+  }
+
+  /** Two brokers under one address would make clients talk to the wrong one. */
+  async #checkAddresses(): Promise<void> {
+    for (const id of await this.#zk.childrenOf(ZnodePath.brokerIds)) {
+      if (Number(id) === this.#broker.id) continue
+      const other = await this.#read(Number(id))
+      for (const mine of this.#broker.endpoints)
+        if (other?.endpoints.some(({ host, port }) => host === mine.host && port === mine.port) === true)
+          throw new ConfigError(`advertised.listeners: ${mine.host}:${mine.port} is registered by broker ${id} already`)
+    }
+  }
+
+  async #read(id: number): Promise<BrokerRegistration | null> {
+    const znode = await this.#zk.find(ZnodePath.broker(id))
+    try {
+      return znode === null ? null : decodeBroker(id, znode.data)
+    } catch (error) {
+      if (error instanceof ZnodeFormatError) return null
+      throw error
+    }
+  }
+}

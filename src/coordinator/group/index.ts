@@ -1,0 +1,6 @@
+export type { RequestContext } from './answers.ts'
+export { groupConfigDefaults, type GroupConfig } from './config.ts'
+export { GroupCoordinator, type GroupCoordinatorOptions } from './coordinator.ts'
+export { groupEventCodec, type CommittedOffset, type GroupEvent } from './events.ts'
+export type { GroupState } from './group.ts'
+export type { TopicPartition } from './machine.ts'

@@ -1,0 +1,5 @@
+export { SimulatedDisk } from './disk.ts'
+export { DiskConditions, type DiskFault, type DiskOperation } from './files.ts'
+export { SimulatedProcess, type Program } from './process.ts'
+export { SimulatedRandom } from './random.ts'
+export { World, type Finding } from './world.ts'

@@ -1,0 +1,30 @@
+/** The programs of others, and ours beside them: where they are, and how to start, drive and end them. */
+export { CLIENTS, type Client, runPython, startKcatGroup, startPython } from './clients.ts'
+export { type JavaTool, KAFKA_TOOLS, ToolServer, javaArguments, javaTool, startJavaTool } from './java.ts'
+export * from './places.ts'
+export {
+  type Ended,
+  Process,
+  type RunResult,
+  type Usage,
+  freePort,
+  freePorts,
+  run,
+  sleep,
+  until,
+  usageOf,
+} from './processes.ts'
+export {
+  Cluster,
+  type ClusterOptions,
+  type Implementation,
+  SESSION_TIMEOUT_MS,
+  Server,
+  TARGET,
+  broker,
+  samsa,
+  startSamsaUp,
+  startZooKeeper,
+} from './servers.ts'
+export * from './bytes.ts'
+export * from './wire.ts'

