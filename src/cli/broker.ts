@@ -6,7 +6,7 @@ import { stopRequested } from './stop.ts'
 import { parseAssignments } from './user-error.ts'
 import { readSettings } from './zookeeper.ts'
 
-export async function broker(file: string, options: { override: string[] }): Promise<void> {
+export async function broker(file: string, options: { override?: string[] }): Promise<void> {
   const platform = nodePlatform({ logLevel: 'info' })
   const overrides = parseAssignments('--override', options.override)
   const config = parseServerProperties(readSettings(file), process.env, overrides)

@@ -1,16 +1,27 @@
 /** The commands, their options and help. What a command does is in a file of its own, loaded when it is called. */
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 
-import { UserError } from './user-error.ts'
-
 export const DEFAULT_BOOTSTRAP_SERVER = '127.0.0.1:9092'
+
+/**
+ * What a user or the machine does to us: one line says what was wrong, and a stack trace would only hide it. By name, so that the
+ * rooms they come from need not be loaded.
+ */
+const EXPECTED_ERRORS: ReadonlySet<string> = new Set([
+  'UserError',
+  'ConfigError',
+  'ZooCfgError',
+  'KafkaError',
+  'NetworkError',
+  'FileError',
+])
 
 export async function runCommandLine(argv: readonly string[]): Promise<void> {
   try {
     await program().parseAsync(argv)
   } catch (error) {
     if (error instanceof CommanderError) process.exitCode = error.exitCode
-    else if (error instanceof UserError) {
+    else if (error instanceof Error && EXPECTED_ERRORS.has(error.name)) {
       process.stderr.write(`samsa: ${error.message}\n`)
       process.exitCode = 1
     } else throw error
@@ -39,7 +50,7 @@ function upCommand(): Command {
     .option('--brokers <n>', 'how many brokers', positiveInteger, 3)
     .option('--data <dir>', 'where everything is kept', './samsa-data')
     .option('--port <port>', 'port of the first broker; the next ones follow, ZooKeeper has the port before it', port)
-    .option('--override <key=value>', 'a broker setting, as in server.properties (repeatable)', collect, [])
+    .option('--override <key=value>', 'a broker setting, as in server.properties (repeatable)', collect)
     .addHelpText('after', examples('samsa up', 'samsa up --brokers 1 --port 19092 --data /tmp/kafka'))
     .action(async (options) => (await import('./up.ts')).up(options))
 }
@@ -48,7 +59,7 @@ function brokerCommand(): Command {
   return new Command('broker')
     .description('Run one broker from a server.properties. KAFKA_* variables win over the file.')
     .argument('<file>', 'a server.properties as Apache Kafka 3.9 has it')
-    .option('--override <key=value>', 'a setting that wins over the file (repeatable)', collect, [])
+    .option('--override <key=value>', 'a setting that wins over the file (repeatable)', collect)
     .addHelpText(
       'after',
       examples('samsa broker server.properties', 'samsa broker server.properties --override broker.id=2'),
@@ -75,7 +86,7 @@ function topicsCommand(): Command {
       "replicas of each (default: the broker's default.replication.factor)",
       positiveInteger,
     )
-    .option('--config <key=value>', 'a topic configuration (repeatable)', collect, [])
+    .option('--config <key=value>', 'a topic configuration (repeatable)', collect)
     .option('--if-not-exists', 'be content when it exists already')
     .addHelpText(
       'after',
@@ -96,8 +107,8 @@ function topicsCommand(): Command {
     .description('Add partitions, set or remove configurations.')
     .argument('<topic>')
     .option('--partitions <n>', 'the new number of partitions; it can only grow', positiveInteger)
-    .option('--config <key=value>', 'set a configuration (repeatable)', collect, [])
-    .option('--delete-config <key>', 'return a configuration to its default (repeatable)', collect, [])
+    .option('--config <key=value>', 'set a configuration (repeatable)', collect)
+    .option('--delete-config <key>', 'return a configuration to its default (repeatable)', collect)
     .addHelpText(
       'after',
       examples('samsa topics alter orders --partitions 12', 'samsa topics alter orders --config retention.ms=86400000'),
@@ -139,7 +150,7 @@ function examples(...lines: string[]): string {
   return `\n${lines.length === 1 ? 'Example' : 'Examples'}:\n${lines.map((line) => `  $ ${line}`).join('\n')}`
 }
 
-function collect(value: string, former: string[]): string[] {
+function collect(value: string, former: string[] = []): string[] {
   return [...former, value]
 }
 

@@ -14,14 +14,14 @@ interface ClusterOptions {
 interface CreateOptions extends ClusterOptions {
   partitions?: number
   replicationFactor?: number
-  config: string[]
+  config?: string[]
   ifNotExists?: true
 }
 
 interface AlterOptions extends ClusterOptions {
   partitions?: number
-  config: string[]
-  deleteConfig: string[]
+  config?: string[]
+  deleteConfig?: string[]
 }
 
 export function createTopics(names: string[], options: CreateOptions): Promise<void> {
@@ -69,7 +69,10 @@ export function describeTopics(names: string[], options: ClusterOptions): Promis
 
 export function alterTopic(name: string, options: AlterOptions): Promise<void> {
   const set = Object.entries(parseAssignments('--config', options.config))
-  const configs = new Map<string, string | null>([...set, ...options.deleteConfig.map((key) => [key, null] as const)])
+  const configs = new Map<string, string | null>([
+    ...set,
+    ...(options.deleteConfig ?? []).map((key) => [key, null] as const),
+  ])
   if (configs.size === 0 && options.partitions === undefined)
     throw new UserError('nothing to alter: give --partitions, --config or --delete-config')
   return withAdmin(options, async (admin) => {

@@ -4,6 +4,7 @@ import { EmbeddedCluster } from '#embedded'
 import { type Platform, sleep } from '#platform'
 import { nodePlatform } from '#platform/node'
 
+import { LoopWatch } from './loop-watch.ts'
 import { stopRequested } from './stop.ts'
 import { UserError, parseAssignments } from './user-error.ts'
 
@@ -12,7 +13,7 @@ export interface UpOptions {
   data: string
   /** Port of the first broker; undefined where people expect a cluster: brokers from 9092 on, ZooKeeper on 2181. */
   port?: number
-  override: string[]
+  override?: string[]
 }
 
 const HOST = '127.0.0.1'
@@ -36,8 +37,9 @@ export async function up(options: UpOptions): Promise<void> {
   })
   const stop = stopRequested()
   process.stdout.write(await welcome(platform, cluster, options))
+  const loop = new LoopWatch()
   await stop
-  process.stdout.write('\nStopping the brokers, then ZooKeeper ...\n')
+  process.stdout.write(`\nStopping. The longest turn of the loop was ${loop.longestTurnMs().toFixed(0)} ms.\n`)
   await cluster.close()
 }
 

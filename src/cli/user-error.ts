@@ -4,7 +4,7 @@ export class UserError extends Error {
 }
 
 /** `key=value` pairs of a repeatable option. */
-export function parseAssignments(option: string, pairs: readonly string[]): Record<string, string> {
+export function parseAssignments(option: string, pairs: readonly string[] = []): Record<string, string> {
   const values: Record<string, string> = {}
   for (const pair of pairs) {
     const equals = pair.indexOf('=')
