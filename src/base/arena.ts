@@ -72,8 +72,9 @@ function startEngine(): ArenaEngine | null {
 
 /** Free blocks by order: their addresses. */
 const freeBlocks: number[][] = Array.from({ length: ORDER_MAX + 1 }, () => [])
-/** The order of the block that begins at `CHUNK_BYTES_MIN` times the index, plus one when it is taken; 0 when none does. */
+/** Marks a block that is a chunk. */
 const TAKEN = 0x80
+/** Of the block that begins at `CHUNK_BYTES_MIN` times the index: its order plus one, and whether it is taken; 0 where none begins. */
 const blockStates = new Uint8Array(MEMORY_BYTES / CHUNK_BYTES_MIN)
 
 const usage: ArenaUsage = { capacityBytes: 0, usedBytes: 0, chunks: 0, fallbacks: 0 }

@@ -47,7 +47,7 @@ export class ActiveController {
   readonly #brokers: BrokerChanges
   readonly #topics: TopicChanges
   readonly #deletion: TopicDeletion
-  /** One function per name, so that what is read twice is watched once. */
+  /** Those that have not fired, one function per name: what is read twice is watched once. */
   readonly #watchers = new Map<string, Watcher>()
   #rebalanceTimer: Timer | null = null
   #stopped = false
@@ -116,11 +116,13 @@ export class ActiveController {
   }
 
   #watcher(name: string, run: () => Promise<void>): Watcher {
-    let watcher = this.#watchers.get(name)
-    if (watcher === undefined) {
-      watcher = () => this.#parts.events.putOnce(this.#event(name, run))
-      this.#watchers.set(name, watcher)
+    const waiting = this.#watchers.get(name)
+    if (waiting !== undefined) return waiting
+    const watcher = (): void => {
+      this.#watchers.delete(name)
+      this.#parts.events.putOnce(this.#event(name, run))
     }
+    this.#watchers.set(name, watcher)
     return watcher
   }
 

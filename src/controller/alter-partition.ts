@@ -50,14 +50,29 @@ export async function alterPartitions(
   const refused = new Set<StateWrite>()
   for (const [index, write] of writes.entries()) {
     const result = results[index]!
-    if (result.kind === 'written') {
-      write.partition.leadership = result.leadership
-      changed.push(write.partition)
-    } else refused.add(write)
+    const leadership = result.kind === 'written' ? result.leadership : await store.readState(write.partition)
+    if (leadership !== null) write.partition.leadership = leadership
+    if (leadership !== null && isWritten(write.state, leadership)) changed.push(write.partition)
+    else refused.add(write)
   }
   const named = judged.flatMap((topic) => topic.partitions.flatMap(({ partition }) => partition ?? []))
   control.announce(named)
   return { response: responseTo(judged, refused), changed }
+}
+
+/** A conflict may be with this very write, when its first answer was lost with the connection. */
+function isWritten(state: PartitionState, stored: Leadership): boolean {
+  return (
+    stored.controllerEpoch === state.controllerEpoch &&
+    stored.leader === state.leader &&
+    stored.leaderEpoch === state.leaderEpoch &&
+    stored.leaderRecoveryState === state.leaderRecoveryState &&
+    sameIsr(stored.isr, state.isr)
+  )
+}
+
+function sameIsr(a: readonly number[], b: readonly number[]): boolean {
+  return a.length === b.length && a.every((replica, index) => replica === b[index])
 }
 
 interface Judged {
@@ -134,8 +149,7 @@ function isAsItIs(now: Leadership, change: IsrChange): boolean {
     change.partitionEpoch <= now.partitionEpoch &&
     change.brokerId === now.leader &&
     change.leaderRecoveryState === now.leaderRecoveryState &&
-    change.isr.length === now.isr.length &&
-    change.isr.every((replica, index) => replica === now.isr[index])
+    sameIsr(change.isr, now.isr)
   )
 }
 

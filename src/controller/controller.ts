@@ -97,12 +97,11 @@ export class Controller {
     this.start()
   }
 
-  /** Stands down and takes part no more. /controller vanishes with the session. */
-  async close(): Promise<void> {
+  /** Stands down and takes part no more. /controller vanishes with the session, and what an event still waits for ends with it. */
+  close(): void {
     this.#closed = true
     this.#standDown()
     this.#events.clear()
-    await this.#events.idle()
   }
 
   // ---- what brokers and administrators ask ----

@@ -194,9 +194,8 @@ export class FakeCluster {
     const broker = this.broker(id)
     this.brokers.delete(id)
     this.#dead.add(id)
-    const closed = broker.controller.close()
+    broker.controller.close()
     this.ensemble.expire(broker.zk)
-    await closed
     await this.settle()
   }
 

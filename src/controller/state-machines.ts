@@ -73,10 +73,17 @@ export class StateMachines {
       elections,
     )
     await this.#electLeaders(led, strategy, batch, elections)
-    for (const [partition, reason] of elections.failed)
-      this.#logger.warn(`no leader for ${String(partition)} (${strategy.kind}): ${reason}`)
+    this.#logFailures(elections, strategy)
     this.#send(batch)
     return elections
+  }
+
+  /** One line, however many there are. */
+  #logFailures({ failed }: Elections, strategy: ElectionStrategy): void {
+    const [first] = failed
+    if (first === undefined) return
+    const others = failed.size === 1 ? '' : ` and ${failed.size - 1} others`
+    this.#logger.warn(`no ${strategy.kind} leader for ${String(first[0])}${others}: ${first[1]}`)
   }
 
   /** New and offline partitions, apart from those to be deleted: whenever a broker appears, one of them may find a leader. */
@@ -122,12 +129,16 @@ export class StateMachines {
     const results = await this.#store.createStates(writes)
     for (const [index, { partition }] of writes.entries()) {
       const result = results[index]!
+      // A state that is there already is this controller's own, its answer lost; or nobody knows whose.
       const leadership = result.kind === 'written' ? result.leadership : await this.#store.readState(partition)
-      if (leadership === null) failed.set(partition, 'its first state could not be written')
-      else {
-        this.#lead(partition, leadership)
+      partition.leadership = leadership
+      if (this.#context.hasOnlineLeader(partition)) {
+        partition.stage = 'online'
         online.push(partition)
-        batch.leaderAndIsr(leadership.isr, partition, true)
+        batch.leaderAndIsr(partition.leadership!.isr, partition, true)
+      } else {
+        partition.stage = leadership === null ? 'new' : 'offline'
+        failed.set(partition, 'its first state could not be written')
       }
     }
   }

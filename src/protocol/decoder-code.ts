@@ -114,7 +114,7 @@ class DecoderCode {
     this.#code.line('if (p >= end) return undefined')
     this.#code.line(`${variable} = bytes[p++]`)
     this.#code.block(`if (${variable} > 127)`, () => {
-      this.#code.line(`if ((${variable} = longVarint(reader, p - 1)) < 0) return undefined`)
+      this.#code.line(`if ((${variable} = varint(reader, p - 1)) < 0) return undefined`)
       this.#code.line('p = reader.position')
     })
   }
@@ -157,22 +157,25 @@ class DecoderCode {
   #tagSection(members: readonly Member[], depth: number): void {
     const tagged = taggedMembers(members, this.#version)
     for (const { name, field } of tagged) this.#code.line(`let ${name}${depth} = ${literalOf(defaultOf(field))}`)
+    if (tagged.length === 0) {
+      this.#code.line('if (p < end && bytes[p] === 0) p++')
+      this.#code.line('else if ((p = passTags(reader, p)) < 0) return undefined')
+      return
+    }
     this.#varint('n')
-    const suffix = depth
-    this.#code.block(`for (let left${suffix} = n, last${suffix} = -1; left${suffix} > 0; left${suffix}--)`, () => {
+    this.#code.block(`for (let left${depth} = n, last${depth} = -1; left${depth} > 0; left${depth}--)`, () => {
       this.#varint('n')
-      this.#code.line(`if (n <= last${suffix}) return undefined`)
-      this.#code.line(`last${suffix} = n`)
+      this.#code.line(`if (n <= last${depth}) return undefined`)
+      this.#code.line(`last${depth} = n`)
       this.#varint('n')
       this.#code.line('if (n > end - p) return undefined')
-      if (tagged.length === 0) return this.#code.line('p += n')
-      this.#code.line(`const stop${suffix} = p + n`)
+      this.#code.line(`const stop${depth} = p + n`)
       for (const [index, { name, field }] of tagged.entries()) {
-        const condition = `${index === 0 ? '' : 'else '}if (last${suffix} === ${field.traits.tag})`
+        const condition = `${index === 0 ? '' : 'else '}if (last${depth} === ${field.traits.tag})`
         this.#code.block(condition, () => this.#tag(field, `${name}${depth}`, depth))
       }
-      this.#code.line(`else p = stop${suffix}`)
-      this.#code.line(`if (p !== stop${suffix}) return undefined`)
+      this.#code.line(`else p = stop${depth}`)
+      this.#code.line(`if (p !== stop${depth}) return undefined`)
     })
   }
 

@@ -1,6 +1,6 @@
 /**
  * Writes the JavaScript that encodes one version of a message. Like the decoder it is one function with the
- * declaration's own names; the path of the field at hand is kept only for errors, in the text of the code.
+ * declaration's own names. The code returns false for what the version cannot say; the interpreter then says why.
  */
 import { assert } from '#base'
 
@@ -112,8 +112,9 @@ class EncoderCode {
 
   #tagSection(tagged: readonly Member[], source: string, writer: string, depth: number): void {
     for (const { name, field } of tagged) {
-      this.#variable(name, field, source, depth)
-      this.#code.line(`const told_${name}${depth} = !(${isDefault(field, `${name}${depth}`)})`)
+      const value = `${name}${depth}`
+      this.#code.line(`const ${value} = ${source}.${name}`)
+      this.#code.line(`const told_${value} = ${value} !== undefined && !(${isDefault(field, value)})`)
     }
     const count = tagged.map(({ name }) => `(told_${name}${depth} ? 1 : 0)`).join(' + ')
     this.#code.line(`${writer}.unsignedVarint(${count})`)

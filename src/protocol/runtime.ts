@@ -4,8 +4,8 @@ import { type ByteReader, ByteWriter, setInt64, utf8Length } from '#base'
 import { STRING_BYTES_MAX } from './schema.ts'
 import { putUuid, uuidAt } from './uuid.ts'
 
-/** A varint of which the first byte does not hold all. Returns -1 if it is malformed, and leaves the reader behind it. */
-export function longVarint(reader: ByteReader, at: number): number {
+/** A varint of any length. Returns -1 if it is malformed, and otherwise leaves the reader behind it. */
+export function varint(reader: ByteReader, at: number): number {
   const { bytes, end } = reader
   let value = 0
   for (let shift = 0, next = at; shift < 35; shift += 7) {
@@ -18,6 +18,20 @@ export function longVarint(reader: ByteReader, at: number): number {
     }
   }
   return -1
+}
+
+/** Passes over a tag section of which no tag is known. Returns where it ends, or -1 if it is malformed. */
+export function passTags(reader: ByteReader, at: number): number {
+  let count = varint(reader, at)
+  for (let previous = -1; count > 0; count--) {
+    const tag = varint(reader, reader.position)
+    if (tag <= previous) return -1
+    previous = tag
+    const size = varint(reader, reader.position)
+    if (size < 0 || size > reader.remaining) return -1
+    reader.position += size
+  }
+  return count < 0 ? -1 : reader.position
 }
 
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
@@ -52,9 +66,12 @@ export function text(bytes: Uint8Array, start: number, end: number): string {
   return (keptTexts[slot] = decoder.decode(view))
 }
 
+/** An array of its own costs some hundred bytes: a frame must not buy so many of them for one byte each. */
+const EMPTY_BYTES = new Uint8Array(0)
+
 /** A copy that outlives the frame. */
 export function copy(bytes: Uint8Array, start: number, end: number): Uint8Array {
-  return new Uint8Array(bytes.subarray(start, end))
+  return start === end ? EMPTY_BYTES : new Uint8Array(bytes.subarray(start, end))
 }
 
 /** False if the text is too long for Kafka. */

@@ -298,7 +298,7 @@ test('resigning ends a load, and answers whoever waits', async () => {
 
   await coordinator.becomeLeader(0, 2)
   const joining = coordinator.joinGroup(joinRequest(), { ...context, apiVersion: 3 })
-  const committing = coordinator.commitOffsets(commitRequest(1))
+  const committing = coordinator.commitOffsets(commitRequest(1, 't', 'simple'))
   coordinator.resign(0, 1)
   coordinator.resign(0, 3)
   const { errorCode, protocolName } = await joining

@@ -144,7 +144,8 @@ export class GroupMachine implements CoordinatorMachine<GroupEvent> {
     if (isStalled) this.#graceEndsAt = until
     this.#nextDeadline = Infinity
     for (const group of this.#groups.values()) {
-      if (group.nextDeadline <= now.ms && group.state !== 'Dead') {
+      if (group.state === 'Dead') continue
+      if (group.nextDeadline <= now.ms) {
         if (isStalled) this.#membership.postpone(group, now, until)
         else this.#membership.expire(group, now)
         this.#forgetIfVoid(group)
@@ -384,6 +385,7 @@ export class GroupMachine implements CoordinatorMachine<GroupEvent> {
       } else if (this.#groups.get(groupId) === group) {
         group.state = 'Empty'
         group.stateTimestamp = stateTimestamp
+        this.#nextDeadline = Math.min(this.#nextDeadline, group.nextDeadline)
       }
       done(errorCode === ErrorCode.NONE ? errorCode : offsetErrorOf(errorCode))
     }

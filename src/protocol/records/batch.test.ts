@@ -211,7 +211,7 @@ test('a marker round trip', () => {
   assert.deepEqual(batch.records().map(readControlRecord), [{ type: 'abort', coordinatorEpoch: 3 }])
 })
 
-test('the builder tells what surely fits', () => {
+test('the builder tells what fits', () => {
   const record: NewRecord = {
     timestamp: 1,
     key: new Uint8Array(100),

@@ -35,8 +35,7 @@ export interface BatchOptions {
   capacity?: number
 }
 
-/** Bytes that a record takes beside key, value and headers, at most: length, attributes, deltas, three counts. */
-const RECORD_OVERHEAD_MAX = 5 + 1 + 10 + 5 + 5 + 5 + 5
+const NO_HEADERS: readonly RecordHeader[] = []
 const VARINT_BYTES_MAX = 5
 /** Up to here a loop is faster than `set`. */
 const SHORT_BYTES_MAX = 32
@@ -65,21 +64,22 @@ export class RecordBatchBuilder {
     return this.#position
   }
 
-  /** Whether the batch, before compression, surely stays within `bytesMax` with this record in it. */
+  /** Whether the batch, before compression, stays within `bytesMax` with this record in it. */
   hasRoomFor(record: NewRecord, bytesMax: number): boolean {
-    return this.#position + sizeBound(record) <= bytesMax
+    const delta = this.#count === 0 ? 0 : deltaOf(record.timestamp, this.#baseTimestamp)
+    const bodyBytes = bodySize(record, delta, this.#lastOffsetDelta + 1)
+    return this.#position + varintSize(bodyBytes) + bodyBytes <= bytesMax
   }
 
   /** Adds a record, behind the former one or, where compaction left gaps, further on. */
   append(record: NewRecord, offsetDelta = this.#lastOffsetDelta + 1): void {
     assert(offsetDelta > this.#lastOffsetDelta, 'records of a batch ascend by offset')
     if (this.#count === 0) this.#baseTimestamp = record.timestamp
-    this.#makeRoom(sizeBound(record))
-    const lengthAt = this.#position
-    // The length is known only afterwards; most records need no more than two bytes for it.
-    this.#position = lengthAt + VARINT_BYTES_MAX
-    this.#writeBody(record, offsetDelta)
-    this.#writeLength(lengthAt)
+    const delta = deltaOf(record.timestamp, this.#baseTimestamp)
+    const bodyBytes = bodySize(record, delta, offsetDelta)
+    this.#makeRoom(VARINT_BYTES_MAX + bodyBytes)
+    this.#varint(bodyBytes)
+    this.#writeBody(record, delta, offsetDelta)
     this.#count += 1
     this.#lastOffsetDelta = offsetDelta
     if (record.timestamp > this.#maxTimestamp) this.#maxTimestamp = record.timestamp
@@ -128,9 +128,13 @@ export class RecordBatchBuilder {
     return batch
   }
 
-  #writeBody({ timestamp, key = null, value, headers = [] }: NewRecord, offsetDelta: number): void {
+  #writeBody(
+    { key = null, value, headers = NO_HEADERS }: NewRecord,
+    delta: number | bigint,
+    offsetDelta: number,
+  ): void {
     this.#bytes[this.#position++] = 0
-    this.#varlong(deltaOf(timestamp, this.#baseTimestamp))
+    this.#varlong(delta)
     this.#varint(offsetDelta)
     this.#nullableBytes(key)
     this.#nullableBytes(value)
@@ -139,16 +143,6 @@ export class RecordBatchBuilder {
       this.#nullableBytes(encodeUtf8(header.key))
       this.#nullableBytes(header.value)
     }
-  }
-
-  /** Writes the record's length before its body, which moves up to it. */
-  #writeLength(lengthAt: number): void {
-    const bodyAt = lengthAt + VARINT_BYTES_MAX
-    const bodyEnd = this.#position
-    this.#position = lengthAt
-    this.#varint(bodyEnd - bodyAt)
-    this.#bytes.copyWithin(this.#position, bodyAt, bodyEnd)
-    this.#position += bodyEnd - bodyAt
   }
 
   #nullableBytes(bytes: Uint8Array | null): void {
@@ -196,8 +190,34 @@ function deltaOf(timestamp: number | bigint, base: number | bigint): number | bi
   return BigInt.asIntN(64, BigInt(timestamp) - BigInt(base))
 }
 
-function sizeBound({ key, value, headers = [] }: NewRecord): number {
-  let size = RECORD_OVERHEAD_MAX + (key?.length ?? 0) + (value?.length ?? 0)
-  for (const header of headers) size += 2 * VARINT_BYTES_MAX + utf8Length(header.key) + (header.value?.length ?? 0)
+/** Bytes of a record behind its length. */
+function bodySize(
+  { key = null, value, headers = NO_HEADERS }: NewRecord,
+  delta: number | bigint,
+  offsetDelta: number,
+): number {
+  let size = 1 + varlongSize(delta) + varintSize(offsetDelta) + nullableSize(key) + nullableSize(value)
+  size += varintSize(headers.length)
+  for (const header of headers) {
+    const keyBytes = utf8Length(header.key)
+    size += varintSize(keyBytes) + keyBytes + nullableSize(header.value)
+  }
+  return size
+}
+
+function nullableSize(bytes: Uint8Array | null): number {
+  return bytes === null ? 1 : varintSize(bytes.length) + bytes.length
+}
+
+function varintSize(value: number): number {
+  const raw = ((value << 1) ^ (value >> 31)) >>> 0
+  return raw < 0x80 ? 1 : raw < 0x4000 ? 2 : raw < 0x20_0000 ? 3 : raw < 0x1000_0000 ? 4 : 5
+}
+
+function varlongSize(value: number | bigint): number {
+  if (typeof value === 'number' && value === value >> 0) return varintSize(value)
+  const wide = BigInt(value)
+  let size = 1
+  for (let rest = BigInt.asUintN(64, (wide << 1n) ^ (wide >> 63n)); rest > 0x7fn; rest >>= 7n) size += 1
   return size
 }

@@ -112,8 +112,7 @@ export class RecordCursor {
   }
 
   next(): void {
-    const start = this.position
-    this.start = start
+    this.start = this.position
     const length = this.#varint()
     const recordEnd = this.position + length
     if (length < 0 || recordEnd > this.end)
@@ -121,13 +120,20 @@ export class RecordCursor {
     this.position += 1 // attributes: unused
     this.timestampDelta = this.#varlong()
     this.offsetDelta = this.#varint()
-    this.keyLength = this.#lengthWithin(recordEnd, 'key')
-    this.keyAt = this.position
-    if (this.keyLength > 0) this.position += this.keyLength
-    this.valueLength = this.#lengthWithin(recordEnd, 'value')
-    this.valueAt = this.position
-    if (this.valueLength > 0) this.position += this.valueLength
+    const keyLength = this.#varint()
+    const keyAt = this.position
+    if (keyLength < -1 || keyLength > recordEnd - keyAt) this.#refuse(`a key of ${keyLength} bytes does not fit`)
+    if (keyLength > 0) this.position = keyAt + keyLength
+    const valueLength = this.#varint()
+    const valueAt = this.position
+    if (valueLength < -1 || valueLength > recordEnd - valueAt)
+      this.#refuse(`a value of ${valueLength} bytes does not fit`)
+    if (valueLength > 0) this.position = valueAt + valueLength
     const headerCount = this.#varint()
+    this.keyLength = keyLength
+    this.keyAt = keyAt
+    this.valueLength = valueLength
+    this.valueAt = valueAt
     this.headerCount = headerCount
     this.#headersAt = this.position
     if (headerCount !== 0) this.#passHeaders(headerCount, recordEnd)
@@ -188,6 +194,22 @@ export class RecordCursor {
   }
 
   #varint(): number {
+    const bytes = this.bytes
+    const at = this.position
+    const first = bytes[at]!
+    if (first < 0x80) {
+      this.position = at + 1
+      return (first >>> 1) ^ -(first & 1)
+    }
+    const second = bytes[at + 1]!
+    if (second < 0x80) {
+      this.position = at + 2
+      return (((first & 0x7f) >>> 1) | (second << 6)) ^ -(first & 1)
+    }
+    return this.#longVarint()
+  }
+
+  #longVarint(): number {
     const bytes = this.bytes
     let at = this.position
     let byte = bytes[at++]!

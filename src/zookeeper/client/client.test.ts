@@ -108,7 +108,7 @@ test('a lost connection fails what is in flight; the session goes on at another 
   const other = servers.find((server) => server !== at)!
   for (const server of servers)
     server.onRequest = ({ name, request }) => {
-      if (request['path'] === '/slow') return undefined
+      if (request['path'] === '/slow' || (name === 'setData' && server === at)) return undefined
       if (name === 'exists' && request['path'] === '/missing') return { err: ZkErrorCode.NONODE }
       return { body: { stat: STAT, data: null, children: [] } }
     }
@@ -193,13 +193,29 @@ test('an expired session ends everything of it; the owner begins a new one', asy
   assert.equal(events.at(-1), 'connected')
 })
 
+test('a new session may begin as soon as the old one is known to be gone', async () => {
+  const { world, servers, client, events } = await connect(13)
+  const server = servers[0]!
+  server.onHandshake = ({ sessionId }) => (sessionId === 0n ? 'granted' : 'expired')
+  client.onSession((event) => {
+    if (event === 'expired') void client.renew()
+  })
+  for (let times = 1; times <= 3; times++) {
+    server.disconnect()
+    await world.run(5000)
+    assert.equal(client.sessionId, 501n + BigInt(times))
+  }
+  assert.equal(server.handshakes.length, 1 + 3 * 2)
+  assert.equal(events.filter((event) => event === 'connected').length, 3)
+})
+
 test('a server that says nothing is left after two thirds of the session timeout', async () => {
   const { world, servers, client, events } = await connect(7, {}, 2)
   const at = servers.find((server) => server.isConnected)!
   const startedMs = world.nowMs
   await world.run(30_000)
   assert.ok(at.pings >= 14, `${at.pings} pings in 30 s`)
-  assert.deepEqual(events, [])
+  assert.equal(events.length, 0)
   at.answersPings = false
   at.onHandshake = () => 'silence'
   assert.ok(await world.runUntil(() => events.includes('disconnected'), 4100))
@@ -225,7 +241,7 @@ test('paths lie under the chroot, which is made if asked for; events are told wi
   const server = new ScriptedServer('zk1')
   server.onRequest = ({ name, request }) => {
     if (name === 'create' && request['path'] === '/deep') return { err: ZkErrorCode.NODEEXISTS }
-    return { body: { path: request['path'] as string, stat: STAT, children: [] } }
+    return { body: { path: request['path'], stat: STAT, children: [] } }
   }
   world.process('zk1').start(server.run)
   const seen: unknown[] = []

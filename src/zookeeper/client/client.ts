@@ -399,6 +399,8 @@ export class ZooKeeperClient implements ReconnectingZooKeeper {
     this.#formerSessions.add(this.#session.id)
     this.#session = NEW_SESSION
     this.#watches.clear()
+    // Whoever hears of it may begin a new session at once: these attempts are not its own.
+    this.#stop.abort(new Error('the session has expired'))
     this.#become({ kind: 'expired' })
   }
 

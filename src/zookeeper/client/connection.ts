@@ -189,20 +189,14 @@ export class ServerConnection {
         return undefined
       default:
     }
-    const first = this.#inFlight.shift()
+    const first = this.#inFlight[0]
     if (first?.xid !== xid)
       throw new MalformedBytesError(`answer to request ${xid}, where ${first?.xid ?? 'none'} was next`)
-    if (zxid > 0n) this.#handler.onZxid(zxid)
     const { outgoing } = first
-    if (err !== 0) return outgoing.onReply(err, null)
-    let response: unknown
-    try {
-      response = outgoing.operation.response.read(reader)
-    } catch (error) {
-      outgoing.onLoss()
-      throw error
-    }
-    outgoing.onReply(0, response)
+    const response: unknown = err === 0 ? outgoing.operation.response.read(reader) : null
+    this.#inFlight.shift()
+    if (zxid > 0n) this.#handler.onZxid(zxid)
+    outgoing.onReply(err, response)
   }
 
   /** One timer for the next thing due: a ping after a third of the session timeout, or the end of patience after two. */
