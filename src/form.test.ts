@@ -9,8 +9,11 @@ import { test } from 'node:test'
 
 const SRC = import.meta.dirname
 
-/** Rooms that are the world's own side. */
-const EXEMPT = ['platform/node/', 'cli/']
+/** The world's own side: its room, and the programs' entries. */
+const EXEMPT = ['platform/node/', 'cli/', 'simulation/main.ts']
+
+/** The one return to the real loop per simulated event, which drains the promise queue. */
+const PERMITTED: Record<string, keyof typeof BANNED> = { 'simulation/scheduler.ts': 'timers' }
 
 const BANNED: Record<string, RegExp> = {
   "the world's modules":
@@ -34,7 +37,7 @@ test('nothing goes around the platform', () => {
     for (const [index, line] of lines.entries()) {
       if (/^\s*(?:\/\/|\*|\/\*)/.test(line)) continue
       for (const [what, pattern] of Object.entries(BANNED))
-        if (pattern.test(line)) faults.push(`${path}:${index + 1}: ${what}: ${line.trim()}`)
+        if (pattern.test(line) && PERMITTED[path] !== what) faults.push(`${path}:${index + 1}: ${what}: ${line.trim()}`)
     }
   }
   assert.deepEqual(faults, [])

@@ -109,12 +109,12 @@ export class Broker {
 
   /** From here on the cluster knows the broker. */
   async #enter(signal?: AbortSignal): Promise<void> {
-    const { zk, registration, identity, config, controller, changes, features, rpc, dynamic, topicConfigs, replicas } =
-      this.#parts
+    const { zk, registration, identity, config, controller, changes, features, rpc, replicas } = this.#parts
     zk.onSession((event) => this.#onSession(event))
     await registration.register(signal)
     await recordIdentity(this.#platform.files, config.logDirectories, identity)
-    await Promise.all([changes.follow(), features.follow(), dynamic.reload(), topicConfigs.load()])
+    // What was changed since the configurations were read has left a note.
+    await Promise.all([changes.follow(), features.follow()])
     replicas.start()
     rpc.open()
     controller.start()
@@ -175,11 +175,11 @@ export class Broker {
     changes.close()
     await step('the group coordinator', () => groups.close())
     await step('the replicas', () => replicas.close())
+    await step('the connections', () => rpc.close())
     await step('the logs', () => logs.close())
     await step('the controller', () => controller.close())
     controllerClient.close()
     await step('the session with ZooKeeper', () => zk.close())
-    await step('the connections', () => rpc.close())
     logger.info(`broker ${this.brokerId} has stopped`)
   }
 }
@@ -190,8 +190,6 @@ interface Parts {
   readonly ports: ReadonlyMap<string, number>
   readonly zk: ZooKeeperClient
   readonly registration: Registration
-  readonly dynamic: DynamicConfig
-  readonly topicConfigs: TopicConfigStore
   readonly changes: ConfigChanges
   readonly features: FinalizedFeatures
   readonly logs: LogManager
@@ -247,7 +245,11 @@ async function join(
     endpoints: advertisedEndpoints(platform, config, ports),
     rack: config.brokerRack === '' ? null : config.brokerRack,
   })
-  const controllerClient = new ControllerClient(platform, metadata, { listenerName, clientId: String(brokerId) })
+  const controllerClient = new ControllerClient(platform, metadata, {
+    listenerName,
+    clientId: String(brokerId),
+    connectTimeoutMs: config.socketConnectionSetupTimeoutMs,
+  })
   onOpened(() => controllerClient.close())
 
   const replicas = joinReplicaManager({
@@ -266,6 +268,7 @@ async function join(
       leaderEndpoint(platform, leader, {
         clientId: `broker-${brokerId}-fetcher-${fetcherId}`,
         timeoutMs: config.replicaSocketTimeoutMs,
+        connectTimeoutMs: config.socketConnectionSetupTimeoutMs,
       }),
   })
   onOpened(() => replicas.close())
@@ -286,7 +289,11 @@ async function join(
     },
     {
       controlChannel: (target) =>
-        controlChannel(platform, target, { clientId: String(brokerId), timeoutMs: config.controllerSocketTimeoutMs }),
+        controlChannel(platform, target, {
+          clientId: String(brokerId),
+          timeoutMs: config.controllerSocketTimeoutMs,
+          connectTimeoutMs: config.socketConnectionSetupTimeoutMs,
+        }),
     },
   )
   onOpened(() => controller.close())
@@ -343,6 +350,7 @@ async function join(
       ),
     ),
     fetchSessions: new FetchSessionCache(platform.random, config.maxIncrementalFetchSessionCacheSlots),
+    logs,
     replicas,
     groups,
     controller,
@@ -354,8 +362,6 @@ async function join(
     ports,
     zk,
     registration,
-    dynamic,
-    topicConfigs,
     changes,
     features,
     logs,

@@ -1,7 +1,7 @@
 /** Connections to other brokers, as replication and the controller want them. */
 import type { ControlChannel, ControlTarget } from '#controller'
 import type { Platform } from '#platform'
-import { ZERO_UUID, type Api } from '#protocol'
+import type { Api } from '#protocol'
 import { Fetch, type FetchRequestInput } from '#protocol/messages/fetch'
 import { ListOffsets } from '#protocol/messages/list-offsets'
 import { OffsetForLeaderEpoch } from '#protocol/messages/offset-for-leader-epoch'
@@ -11,15 +11,18 @@ import { BrokerConnection } from '#rpc'
 /** Before topic ids. */
 const FETCH_BY_NAME_VERSION = 12
 
+export interface ChannelOptions {
+  readonly clientId: string
+  /** Until an answer must have come, in ms. */
+  readonly timeoutMs: number
+  readonly connectTimeoutMs: number
+}
+
 /** A follower's connection to a leader. */
-export function leaderEndpoint(
-  platform: Platform,
-  leader: BrokerEndpoint,
-  options: { readonly clientId: string; readonly timeoutMs: number },
-): LeaderEndpoint {
+export function leaderEndpoint(platform: Platform, leader: BrokerEndpoint, options: ChannelOptions): LeaderEndpoint {
   const { host, port } = leader
-  const connection = new BrokerConnection(platform, { host, port, clientId: options.clientId, inFlightMax: 1 })
-  const { timeoutMs } = options
+  const { clientId, timeoutMs, connectTimeoutMs } = options
+  const connection = new BrokerConnection(platform, { host, port, clientId, connectTimeoutMs, inFlightMax: 1 })
   return {
     fetch(request) {
       const byName = needsNames(request)
@@ -31,21 +34,24 @@ export function leaderEndpoint(
   }
 }
 
-function needsNames({ topics, forgottenTopicsData = [] }: FetchRequestInput): boolean {
-  return [...topics, ...(forgottenTopicsData ?? [])].some(({ topicId = ZERO_UUID }) => topicId === ZERO_UUID)
+/** Such a request names its sender in the field that versions with topic ids no longer have. */
+function needsNames({ replicaId }: FetchRequestInput): boolean {
+  return replicaId !== undefined
 }
 
 /** The controller's connection to a broker: versions are fixed by inter.broker.protocol.version, nothing is negotiated. */
 export function controlChannel(
   platform: Platform,
   { endpoint }: ControlTarget,
-  options: { readonly clientId: string; readonly timeoutMs: number },
+  options: ChannelOptions,
 ): ControlChannel {
   const { host, port } = endpoint
+  const { clientId, timeoutMs, connectTimeoutMs } = options
   const connection = new BrokerConnection(platform, {
     host,
     port,
-    clientId: options.clientId,
+    clientId,
+    connectTimeoutMs,
     fixedVersions: true,
     inFlightMax: 1,
   })
@@ -56,7 +62,7 @@ export function controlChannel(
       request: RequestIn,
     ): Promise<ResponseOut> {
       const typed = api as Api<RequestOut, RequestIn, ResponseOut, unknown>
-      return connection.send(typed, request, { version, timeoutMs: options.timeoutMs })
+      return connection.send(typed, request, { version, timeoutMs })
     },
     close: () => connection.close(),
   }

@@ -62,7 +62,7 @@ export class ConfigChanges {
         await this.#obey(path, znode.data)
         this.#lastSeen = number
       }
-      if (this.#clock.now() - Number(znode.stat.ctime) > NOTE_LIFE_MS) expired.push(path)
+      if (this.#clock.now() - znode.stat.ctime > NOTE_LIFE_MS) expired.push(path)
     }
     for (const path of expired) await this.#zk.deleteIfPresent(path)
   }

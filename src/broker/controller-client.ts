@@ -10,14 +10,20 @@ export class ControllerClient {
   readonly #metadata: MetadataCache
   readonly #listenerName: string
   readonly #clientId: string
+  readonly #connectTimeoutMs: number
   #connection: BrokerConnection | null = null
   #closed = false
 
-  constructor(platform: Platform, metadata: MetadataCache, options: { listenerName: string; clientId: string }) {
+  constructor(
+    platform: Platform,
+    metadata: MetadataCache,
+    options: { listenerName: string; clientId: string; connectTimeoutMs: number },
+  ) {
     this.#platform = platform
     this.#metadata = metadata
     this.#listenerName = options.listenerName
     this.#clientId = options.clientId
+    this.#connectTimeoutMs = options.connectTimeoutMs
   }
 
   /** Rejects with a retriable `RpcError` when no controller is known or it cannot be reached: it may be another one by then. */
@@ -26,7 +32,7 @@ export class ControllerClient {
     request: RequestIn,
     options: SendOptions,
   ): Promise<ResponseOut> {
-    return await this.#connect().send(api as Api<RequestOut, RequestIn, ResponseOut, unknown>, request, options)
+    return await this.#connect().send(api, request, options)
   }
 
   close(): void {
@@ -42,8 +48,13 @@ export class ControllerClient {
     const { host, port } = endpoint
     if (this.#connection?.address !== `${host}:${port}`) {
       this.#connection?.close()
-      this.#connection = new BrokerConnection(this.#platform, { host, port, clientId: this.#clientId })
+      this.#connection = new BrokerConnection(this.#platform, {
+        host,
+        port,
+        clientId: this.#clientId,
+        connectTimeoutMs: this.#connectTimeoutMs,
+      })
     }
-    return this.#connection!
+    return this.#connection
   }
 }

@@ -21,7 +21,7 @@ export class MetadataCache {
   update(request: UpdateMetadataRequest): MetadataDelta {
     const { image, delta } = applyUpdateMetadata(this.#image, request)
     this.#image = image
-    for (const listener of [...this.#listeners]) listener(image, delta)
+    for (const listener of this.#listeners) listener(image, delta)
     return delta
   }
 

@@ -3,6 +3,7 @@ import type { Controller } from '#controller'
 import type { GroupCoordinator } from '#coordinator/group'
 import type { Platform } from '#platform'
 import type { ReplicaManager } from '#replication'
+import type { LogManager } from '#storage'
 import type { RetryingZooKeeper } from '#zookeeper/client'
 
 import type { BrokerConfig } from './config/index.ts'
@@ -39,6 +40,7 @@ export interface BrokerServices {
   readonly internalTopics: InternalTopics
   readonly producerIds: ProducerIds
   readonly fetchSessions: FetchSessionCache
+  readonly logs: LogManager
   readonly replicas: ReplicaManager
   readonly groups: GroupCoordinator
   readonly controller: Controller

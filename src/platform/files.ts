@@ -85,6 +85,19 @@ export async function replaceFile(files: FileSystem, path: string, content: Uint
   await files.syncDirectory(parentOf(path))
 }
 
+/**
+ * Makes the directory with its parents, so that their names survive a power failure; for starts. One that is there already
+ * may have been made by a life that died before it synced.
+ */
+export function makeDirectoryDurably(files: FileSystem, path: string): void {
+  const parent = parentOf(path)
+  if (!files.exists(path)) {
+    if (parent !== path) makeDirectoryDurably(files, parent)
+    files.makeDirectory(path)
+  }
+  files.syncDirectoryNow(parent)
+}
+
 export function parentOf(path: string): string {
   const slash = path.lastIndexOf('/')
   return slash < 0 ? '.' : slash === 0 ? '/' : path.slice(0, slash)

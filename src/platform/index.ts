@@ -8,6 +8,7 @@ export { sleep, type Clock, type Timer } from './clock.ts'
 export {
   FileError,
   joinPath,
+  makeDirectoryDurably,
   parentOf,
   replaceFile,
   type File,

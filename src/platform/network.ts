@@ -2,6 +2,8 @@
  * Byte streams, as a port. TLS and the simulated network look the same from here.
  */
 export interface Network {
+  /** What this machine calls itself; others reach it under this name. `localhost` where it is not told. */
+  readonly hostName?: string
   /** Resolves when it listens; rejects with `NetworkError` (`EADDRINUSE`, …). Port 0 picks a free one. */
   listen(options: ListenOptions): Promise<Listener>
   /** Resolves when connected; rejects with `NetworkError` (`ECONNREFUSED`, `ETIMEDOUT`, `ENOTFOUND`, …) or the signal's reason. */

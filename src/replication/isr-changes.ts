@@ -10,7 +10,8 @@ import type { AlterPartitionSender } from './ports.ts'
 
 export interface IsrChange {
   readonly topic: string
-  readonly topicId: string
+  /** null: the topic has none. */
+  readonly topicId: string | null
   readonly partition: number
   readonly leaderEpoch: number
   readonly partitionEpoch: number
@@ -105,6 +106,7 @@ export class IsrChanges {
   }
 
   #request(changes: readonly IsrChange[]): AlterPartitionRequestInput {
+    const usesIds = changes.every(({ topicId }) => topicId !== null)
     const byTopic = new Map<string, IsrChange[]>()
     for (const change of changes) byTopic.set(change.topic, [...(byTopic.get(change.topic) ?? []), change])
     return {
@@ -112,12 +114,13 @@ export class IsrChanges {
       brokerEpoch: this.#options.brokerEpoch(),
       topics: [...byTopic].map(([topicName, ofTopic]) => ({
         topicName,
-        topicId: ofTopic[0]!.topicId,
+        ...(usesIds ? { topicId: ofTopic[0]!.topicId! } : {}),
         partitions: ofTopic.map((change) => ({
           partitionIndex: change.partition,
           leaderEpoch: change.leaderEpoch,
-          newIsr: [...change.isr],
-          newIsrWithEpochs: change.isr.map((brokerId) => ({ brokerId, brokerEpoch: -1 })),
+          ...(usesIds
+            ? { newIsrWithEpochs: change.isr.map((brokerId) => ({ brokerId, brokerEpoch: -1 })) }
+            : { newIsr: [...change.isr] }),
           leaderRecoveryState: RECOVERED,
           partitionEpoch: change.partitionEpoch,
         })),

@@ -348,7 +348,7 @@ export class Partition {
   #maybeExpandIsr(role: LeaderRole, log: Log, remote: RemoteReplica): void {
     if (role.isr.kind !== 'committed' || role.isr.isr.has(remote.brokerId) || !this.#isAlive(remote.brokerId)) return
     const { faults } = this.#context
-    if (remote.logEndOffset < log.highWatermark && !faults.joinIsrBeforeEpochStart) return
+    if (remote.logEndOffset < log.highWatermark) return
     if (remote.logEndOffset < role.epochStartOffset && !faults.joinIsrBeforeEpochStart) return
     this.#propose(role, pending(role.isr.isr, [...role.isr.isr, remote.brokerId]))
   }
@@ -380,7 +380,7 @@ export class Partition {
     role.isr = proposal
     const accepted = this.#context.isrChanges.submit({
       topic: this.topic,
-      topicId: this.topicId ?? '',
+      topicId: this.topicId,
       partition: this.partition,
       leaderEpoch: this.#leaderEpoch,
       partitionEpoch: this.#partitionEpoch,

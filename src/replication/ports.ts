@@ -38,6 +38,7 @@ export interface LeaderConnector {
 
 /** Sends to the active controller. Rejects when there is none or it cannot be reached; then it is tried again. */
 export interface AlterPartitionSender {
+  /** A request with `newIsrWithEpochs` goes by topic ids (version 3); one with `newIsr` by names, since some topic has no id (version 1). */
   send(request: AlterPartitionRequestInput): Promise<AlterPartitionResponse>
 }
 

@@ -119,12 +119,12 @@ export class BrokerConnection {
   ): Promise<ResponseOut> {
     return new Promise<ResponseOut>((resolve, reject) => {
       const pending: Pending = {
-        api: api as unknown as AnyApi,
+        api,
         request,
         options,
         version: -1,
         timer: null,
-        resolve: resolve as (response: unknown) => void,
+        resolve,
         reject,
       }
       if (this.#state.kind === 'closed') return reject(this.#error('closed', 'is closed'))
@@ -237,7 +237,7 @@ export class BrokerConnection {
 
   #attach(socket: Socket): Link {
     const maxFrameBytes = this.#options.maxFrameBytes ?? FRAME_BYTES_MAX
-    const frames = new FramedConnection(this.#platform.clock, socket, { maxFrameBytes })
+    const frames = new FramedConnection(this.#platform, socket, { maxFrameBytes })
     const link: Link = { frames, inFlight: new Map(), versions: null, broken: null }
     frames.start({
       onFrame: (frame) => this.#onFrame(link, frame),
@@ -264,7 +264,7 @@ export class BrokerConnection {
   #askVersions(link: Link, version: number): Promise<ApiVersionsResponse> {
     return new Promise<ApiVersionsResponse>((resolve, reject) => {
       const pending: Pending = {
-        api: ApiVersions as unknown as AnyApi,
+        api: ApiVersions,
         request: {
           clientSoftwareName: this.#options.softwareName ?? 'samsa',
           clientSoftwareVersion: this.#options.softwareVersion ?? '0.1.0',
@@ -274,7 +274,7 @@ export class BrokerConnection {
         timer: this.#platform.clock.setTimer(this.#options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS, () => {
           this.#break(link, this.#error('timeout', 'did not answer ApiVersions in time'))
         }),
-        resolve: resolve as (response: unknown) => void,
+        resolve,
         reject,
       }
       this.#write(link, pending)

@@ -3,7 +3,7 @@ import { connect, type Socket } from 'node:net'
 import { test, type TestContext } from 'node:test'
 
 import { ByteReader, ByteWriter, concatBytes } from '#base'
-import { silentLogger, type Platform } from '#platform'
+import { silentLogger, type Logger, type Platform } from '#platform'
 import { nodePlatform } from '#platform/node'
 import { ErrorCode, decodeResponseHeader, encodeRequestHeader, type AnyApi } from '#protocol'
 import { ApiVersions } from '#protocol/messages/api-versions'
@@ -29,12 +29,13 @@ interface LoggedPlatform extends Platform {
 
 function platform(): LoggedPlatform {
   const lines: string[] = []
-  const logger = {
+  const logger: Logger = {
     ...silentLogger,
     warn: (line: string) => void lines.push(line),
     error: (line: string, error?: unknown) => void lines.push(`${line} ${String(error)}`),
+    named: () => logger,
   }
-  return { ...nodePlatform({ logLevel: 'error' }), logger: { ...logger, named: () => logger as never }, lines }
+  return { ...nodePlatform({ logLevel: 'error' }), logger, lines }
 }
 
 const LIMITS: RpcLimits = {
@@ -75,15 +76,15 @@ async function serve(t: TestContext, handlers: RpcHandler[], limits: Partial<Rpc
 async function rawConnection(t: TestContext, port: number) {
   const socket: Socket = connect(port, '127.0.0.1')
   t.after(() => socket.destroy())
-  let received = new Uint8Array(0)
+  let received: Uint8Array = new Uint8Array(0)
   let wake = (): void => {}
-  let ended = false
-  socket.on('data', (data) => {
+  const state = { ended: false }
+  socket.on('data', (data: Buffer) => {
     received = concatBytes([received, data])
     wake()
   })
   socket.on('close', () => {
-    ended = true
+    state.ended = true
     wake()
   })
   socket.on('error', () => {})
@@ -101,12 +102,12 @@ async function rawConnection(t: TestContext, port: number) {
             return frame
           }
         }
-        assert.ok(!ended, 'the server closed the connection')
+        assert.ok(!state.ended, 'the server closed the connection')
         await new Promise<void>((resolve) => (wake = resolve))
       }
     },
     async closed(): Promise<void> {
-      while (!ended) await new Promise<void>((resolve) => (wake = resolve))
+      while (!state.ended) await new Promise<void>((resolve) => (wake = resolve))
     },
   }
 }

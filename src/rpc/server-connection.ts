@@ -124,9 +124,13 @@ export class ServerConnection implements RpcPeer, FramedHandler {
 
   #dispatch(header: RequestHeader, handler: RpcHandler, message: unknown, sizeInBytes: number): void {
     const slot = this.#take(header, handler)
-    const answer = handler.handle({ ...header, message, sizeInBytes, connection: this })
-    if (isPending(answer)) this.#await(slot, answer)
-    else this.#settle(slot, answer)
+    try {
+      const answer = handler.handle({ ...header, message, sizeInBytes, connection: this })
+      if (isPending(answer)) this.#await(slot, answer)
+      else this.#settle(slot, answer)
+    } catch (error) {
+      this.#fail(error, slot)
+    }
   }
 
   #take(header: RequestHeader, handler: RpcHandler): Slot {

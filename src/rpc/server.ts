@@ -100,7 +100,7 @@ export class RpcServer {
   /** From now on requests are carried out. */
   open(): void {
     this.#isOpen = true
-    for (const connection of [...this.#connections]) connection.proceed()
+    for (const connection of this.#connections) connection.proceed()
   }
 
   /** Stops listening; connections stay, and what they ask is answered. */

@@ -84,6 +84,11 @@ export class SimulatedProcess {
     }
   }
 
+  /** Runs `run` within the process, as a signal that it handles. Nothing happens when none runs. */
+  signal(run: () => void): void {
+    this.incarnation?.after(0, 'signal', run)
+  }
+
   /** The process dies at once; false when none ran. */
   crash(): boolean {
     if (!this.isRunning) return false

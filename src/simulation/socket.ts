@@ -28,6 +28,9 @@ export class Stream {
   readonly receiver: SimulatedSocket
   readonly from: string
   readonly to: string
+  readonly isOfRequests: boolean
+  /** The same for both directions of a connection. */
+  readonly names: FrameNames
   readonly #fabric: Fabric
   readonly #namer: FrameNamer
   #flight: Segment[] = []
@@ -40,13 +43,21 @@ export class Stream {
   /** Read at the other end while no acknowledgement gets back. */
   #untoldBytes = 0
 
-  constructor(fabric: Fabric, sender: SimulatedSocket, receiver: SimulatedSocket, namer: FrameNamer) {
+  constructor(
+    fabric: Fabric,
+    sender: SimulatedSocket,
+    receiver: SimulatedSocket,
+    names: FrameNames,
+    isOfRequests: boolean,
+  ) {
     this.#fabric = fabric
     this.sender = sender
     this.receiver = receiver
     this.from = sender.localHost
     this.to = receiver.localHost
-    this.#namer = namer
+    this.names = names
+    this.isOfRequests = isOfRequests
+    this.#namer = isOfRequests ? names.ofRequests() : names.ofResponses()
     fabric.add(this)
   }
 
@@ -118,8 +129,10 @@ export class Stream {
     const { trace } = world
     const from = this.sender.owner.name
     const to = this.receiver.owner.name
-    if (segment.kind === 'data') trace.bytes(world.nowMs, from, to, segment.bytes, this.#namer)
-    else trace.signal(world.nowMs, from, to, segment.kind)
+    if (segment.kind === 'data') {
+      trace.bytes(world.nowMs, from, to, segment.bytes, this.#namer)
+      world.onBytes?.(this, segment.bytes)
+    } else trace.signal(world.nowMs, from, to, segment.kind)
   }
 }
 
@@ -162,8 +175,8 @@ export class SimulatedSocket implements Socket {
     const near = new SimulatedSocket(fabric, client, clientPort, server, serverPort)
     const far = new SimulatedSocket(fabric, server, serverPort, client, clientPort)
     const names = new FrameNames()
-    near.#outward = far.#inward = new Stream(fabric, near, far, names.ofRequests())
-    far.#outward = near.#inward = new Stream(fabric, far, near, names.ofResponses())
+    near.#outward = far.#inward = new Stream(fabric, near, far, names, true)
+    far.#outward = near.#inward = new Stream(fabric, far, near, names, false)
     return [near, far]
   }
 

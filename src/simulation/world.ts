@@ -7,6 +7,7 @@ import { Fabric } from './network.ts'
 import { SimulatedProcess } from './process.ts'
 import { SimulatedRandom } from './random.ts'
 import { Scheduler } from './scheduler.ts'
+import type { Stream } from './socket.ts'
 import { Trace } from './trace.ts'
 
 /** Something that must not happen in any run, whatever the faults. */
@@ -29,6 +30,8 @@ export class World {
   readonly findings: Finding[] = []
   /** Takes the lines that processes log. */
   logSink: ((level: LogLevel, line: string) => void) | null = null
+  /** Sees what arrives, when it arrives. */
+  onBytes: ((stream: Stream, bytes: Uint8Array) => void) | null = null
   readonly #processes = new Map<string, SimulatedProcess>()
 
   constructor(seed: number) {
@@ -105,6 +108,12 @@ export class World {
   cut(from: readonly SimulatedProcess[], to: readonly SimulatedProcess[]): void {
     for (const source of from)
       for (const target of to) if (source !== target) this.fabric.block(source.address, target.address)
+  }
+
+  /** Ends a `cut`. */
+  mend(from: readonly SimulatedProcess[], to: readonly SimulatedProcess[]): void {
+    for (const source of from)
+      for (const target of to) if (source !== target) this.fabric.unblock(source.address, target.address)
   }
 
   /** All links are open and as fast as ever. */

@@ -1,5 +1,6 @@
 export { AppendErrorCode } from './append-errors.ts'
-export { Log, FollowerAppendError, type AppendedBatch, type LeaderAppend, type RefusedAppend } from './log.ts'
+export { FollowerAppendError } from './append-checks.ts'
+export { Log, type AppendedBatch, type LeaderAppend, type RefusedAppend } from './log.ts'
 export {
   DEFAULT_LOG_CONFIG,
   UNLIMITED,

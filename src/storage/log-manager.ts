@@ -295,7 +295,9 @@ export class LogManager {
         .filter((log) => name !== LOG_START_OFFSET_FILE || log.logStartOffset > log.segmentBaseOffsets[0]!)
         .map((log) => ({ topic: log.topic, partition: log.partition, offset: offsetOf(log) }))
       try {
-        await this.#checkpointFile(directory, name).write(encodeOffsetCheckpoint(entries))
+        const file = this.#checkpointFile(directory, name)
+        await file.write(encodeOffsetCheckpoint(entries))
+        await file.sync()
       } catch (error) {
         directory.fail(`writing ${name}`, error)
       }

@@ -21,7 +21,7 @@ export interface TailBounds {
   readonly bytesPerLog: number
 }
 
-export const DEFAULT_TAIL_BOUNDS: TailBounds = { totalBytes: 48 * 1024 * 1024, bytesPerLog: 4 * 1024 * 1024 }
+export const DEFAULT_TAIL_BOUNDS: TailBounds = { totalBytes: 48 * 1024 * 1024, bytesPerLog: 2 * 1024 * 1024 }
 
 /** Keeps something as it is until `release`, which is to be called once. */
 export interface Hold {
@@ -201,7 +201,8 @@ export class LogTail {
   #addChunk(size: number, segmentBase: number, filePosition: number): TailChunk {
     this.#dropUnused()
     const capacity = Math.max(this.#nextCapacity, powerOfTwoAbove(size))
-    this.#nextCapacity = Math.min(this.#nextCapacity * 2, CHUNK_BYTES_MAX)
+    // At least four chunks to a log, so that taking the oldest away leaves most of the tail.
+    this.#nextCapacity = Math.min(this.#nextCapacity * 2, CHUNK_BYTES_MAX, this.#memory.bounds.bytesPerLog / 4)
     while (this.#bytes + capacity > this.#memory.bounds.bytesPerLog && this.#chunks.length > 0)
       if (!this.evictFirst(this.#chunks[0]!)) break
     const chunk = this.#memory.allocate(this, capacity, segmentBase, filePosition)

@@ -5,16 +5,44 @@ import { parentOf, type FileSystem } from '#platform'
  * little later), so that a crash of the process keeps it; the promise resolves when a power failure would keep it too.
  */
 export async function writeWhole(files: FileSystem, path: string, content: Uint8Array): Promise<void> {
-  const file = files.open(`${path}.tmp`, 'truncate')
+  const replaced = replace(files, path, content)
+  if (replaced !== undefined) await replaced
+  await syncWhole(files, path)
+}
+
+/** As `writeWhole`, but a power failure may leave the old content, none, or a part. */
+export function writeWholeUnsynced(files: FileSystem, path: string, content: Uint8Array): void | Promise<void> {
+  return replace(files, path, content)
+}
+
+async function syncWhole(files: FileSystem, path: string): Promise<void> {
+  const file = files.open(path, 'read')
   try {
-    const done = file.write([content], 0)
-    if (done instanceof Promise) await done
-    files.rename(`${path}.tmp`, path)
     await file.sync()
   } finally {
     file.close()
   }
   await files.syncDirectory(parentOf(path))
+}
+
+function replace(files: FileSystem, path: string, content: Uint8Array): void | Promise<void> {
+  const file = files.open(`${path}.tmp`, 'truncate')
+  let done: void | Promise<void>
+  try {
+    done = file.write([content], 0)
+  } catch (error) {
+    file.close()
+    throw error
+  }
+  const finish = (): void => {
+    file.close()
+    files.rename(`${path}.tmp`, path)
+  }
+  if (!(done instanceof Promise)) return finish()
+  return done.then(finish, (error: unknown) => {
+    file.close()
+    throw error
+  })
 }
 
 /** A small file that is replaced again and again: versions that are out of date before their turn are left out. */
@@ -23,14 +51,16 @@ export class WholeFile {
   readonly #path: string
   #next: Uint8Array | null = null
   #writing: Promise<void> | null = null
+  #isSynced = true
 
   constructor(files: FileSystem, path: string) {
     this.#files = files
     this.#path = path
   }
 
-  /** Resolves when this version or a later one is safe from a power failure. */
+  /** Resolves when this version or a later one is in the file; on return as a rule. `sync` makes it safe from a power failure. */
   write(content: Uint8Array): Promise<void> {
+    this.#isSynced = false
     if (this.#writing !== null) {
       this.#next = content
       return this.#writing
@@ -41,13 +71,26 @@ export class WholeFile {
 
   async #run(content: Uint8Array): Promise<void> {
     try {
-      await writeWhole(this.#files, this.#path, content)
-      for (let next = this.#next; next !== null; next = this.#next) {
-        this.#next = null
-        await writeWhole(this.#files, this.#path, next)
+      for (let next: Uint8Array | null = content; next !== null; next = this.#takeNext()) {
+        const replaced = replace(this.#files, this.#path, next)
+        if (replaced !== undefined) await replaced
       }
     } finally {
       this.#writing = null
     }
+  }
+
+  #takeNext(): Uint8Array | null {
+    const next = this.#next
+    this.#next = null
+    return next
+  }
+
+  /** Makes what was last written safe from a power failure. */
+  async sync(): Promise<void> {
+    if (this.#writing !== null) await this.#writing
+    if (this.#isSynced) return
+    this.#isSynced = true
+    await syncWhole(this.#files, this.#path)
   }
 }

@@ -2,13 +2,17 @@
  * The clients of others behind one interface: each writes the lines of a file as records, and reads a topic from its
  * beginning into a file of lines `PARTITION<tab>VALUE`, in the order of each partition.
  */
-import { FRANZ, NODE_CLIENTS, PEERS, PYTHON } from './places.ts'
+import { join } from 'node:path'
+
+import { FRANZ, KAFKA_JARS, NODE_CLIENTS, PEERS, PYTHON } from './places.ts'
 import { type JavaTool, javaArguments, KAFKA_TOOLS } from './java.ts'
 import { Process, type StartOptions, run } from './processes.ts'
 import type { Codec } from './wire.ts'
 
 export interface Client {
   name: string
+  /** A file that is there if the client is installed. */
+  program: string
   /** Codecs that it can write. */
   codecs: readonly Codec[]
   produce(bootstrap: string, topic: string, codec: Codec, file: string): Promise<void>
@@ -22,6 +26,7 @@ const ALL: readonly Codec[] = ['none', 'gzip', 'snappy', 'lz4', 'zstd']
 export const CLIENTS = {
   kcat: {
     name: 'kcat',
+    program: '/usr/bin/kcat',
     codecs: ALL,
     produce: (bootstrap, topic, codec, file) =>
       transfer('kcat', ['-P', '-b', bootstrap, '-t', topic, '-z', codec, '-X', 'linger.ms=5'], { inputFile: file }),
@@ -40,6 +45,7 @@ export const CLIENTS = {
   'franz-go': script('franz-go', ALL, FRANZ, []),
   java: {
     name: 'java',
+    program: KAFKA_JARS,
     codecs: ALL,
     produce: (bootstrap, topic, codec, file) =>
       console_('kafka-console-producer', bootstrap, topic, ['--compression-codec', codec, '--batch-size', '65536'], {
@@ -81,6 +87,7 @@ function script(name: string, codecs: readonly Codec[], program: string, args: r
   const env = { NODE_CLIENTS: `${NODE_CLIENTS}/`, KAFKAJS_NO_PARTITIONER_WARNING: '1' }
   return {
     name,
+    program: program === process.execPath ? join(NODE_CLIENTS, 'node_modules', name) : program,
     codecs,
     produce: (bootstrap, topic, codec, file) =>
       transfer(program, [...args, 'produce', bootstrap, topic, codec], { inputFile: file, env }),

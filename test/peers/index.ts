@@ -9,6 +9,7 @@ export {
   type Usage,
   freePort,
   freePorts,
+  ownCpuSeconds,
   run,
   sleep,
   until,

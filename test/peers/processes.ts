@@ -181,6 +181,23 @@ export function usageOf(pid: number): Usage {
   }
 }
 
+/** CPU seconds of this process, of those it started and that still run, and of those that have ended. */
+export function ownCpuSeconds(): number {
+  const stat = readFileSync('/proc/self/stat', 'utf8')
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  let ticks = 0
+  for (const field of fields.slice(11, 15)) ticks += Number(field)
+  let seconds = ticks / TICKS_PER_SECOND
+  for (const { pid } of alive) {
+    try {
+      if (pid !== undefined) seconds += usageOf(pid).cpuSeconds
+    } catch {
+      // It has just ended, and counts with the ended ones from now on.
+    }
+  }
+  return seconds
+}
+
 export function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms))
 }

@@ -17,9 +17,6 @@ export type Implementation = 'apache' | 'samsa'
 /** What the tests run against. */
 export const TARGET: Implementation = process.env['SAMSA_TARGET'] === 'apache' ? 'apache' : 'samsa'
 
-/** Whether to start Samsa's built form, as the benchmarks do. */
-const BUILT = process.env['SAMSA_BUILT'] === '1'
-
 const APACHE_SERVER_JVM = ['-XX:+UseG1GC', '-XX:MaxGCPauseMillis=20', '-Xshare:auto']
 
 type Properties = Record<string, string | number | boolean>
@@ -362,7 +359,7 @@ export async function startSamsaUp(directory: string, brokers = 3): Promise<Serv
 
 /** The command line of Samsa: from its sources, or built if `SAMSA_BUILT=1`. */
 export function samsa(...args: string[]): [string, ...string[]] {
-  return [process.execPath, BUILT ? SAMSA_BUILT : SAMSA_SOURCE, ...args]
+  return [process.execPath, process.env['SAMSA_BUILT'] === '1' ? SAMSA_BUILT : SAMSA_SOURCE, ...args]
 }
 
 function writeProperties(path: string, properties: Properties): void {

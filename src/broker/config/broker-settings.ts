@@ -43,7 +43,6 @@ const zookeeper = {
   ),
   'zookeeper.max.in.flight.requests': int('10', 'Requests to ZooKeeper that may be unanswered at once.', {
     min: 1,
-    effect: 'moot',
   }),
 }
 
@@ -198,15 +197,20 @@ const logs = {
   'log.flush.scheduler.interval.ms': long(MAX_LONG, 'How often it is looked for logs to sync, in ms.'),
   'log.flush.offset.checkpoint.interval.ms': int('60000', 'How often the recovery points are written, in ms.', {
     min: 0,
+    effect: 'later',
   }),
   'log.flush.start.offset.checkpoint.interval.ms': int('60000', 'How often the log start offsets are written, in ms.', {
     min: 0,
+    effect: 'later',
   }),
   'log.segment.delete.delay.ms': long('60000', 'How long a deleted segment stays on the disk, in ms.', {
     min: 0,
     ...cluster,
   }),
-  'log.initial.task.delay.ms': long('30000', 'First run of the chores of the logs after the start, in ms.', { min: 0 }),
+  'log.initial.task.delay.ms': long('30000', 'First run of the chores of the logs after the start, in ms.', {
+    min: 0,
+    effect: 'moot',
+  }),
   'log.preallocate': boolean('false', 'Whether the file of a new segment is allocated at once.', clusterLater),
   'log.message.format.version': string('3.0-IV1', 'Ignored since 3.0: the format is always version 2.', moot),
   'log.message.timestamp.type': string('CreateTime', 'Whose time a record carries: CreateTime or LogAppendTime.', {
@@ -407,6 +411,7 @@ const transactions = {
   }),
   'producer.id.expiration.check.interval.ms': int('600000', 'How often it is looked for idle producers, in ms.', {
     min: 1,
+    effect: 'later',
   }),
 }
 

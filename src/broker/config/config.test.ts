@@ -147,6 +147,7 @@ test('listeners and where they are advertised', () => {
   assert.match(refusal('listeners=FOO://:1'), /does not say which protocol FOO speaks/)
   assert.match(refusal('listeners=PLAINTEXT://:1,PLAINTEXT://:2'), /occurs twice/)
   assert.match(refusal('advertised.listeners=PLAINTEXT://0.0.0.0:9092'), /nobody can reach/)
+  assert.match(refusal('listeners=PLAINTEXT://0.0.0.0:9092'), /nobody can reach PLAINTEXT at 0\.0\.0\.0/)
 })
 
 test("a topic's configuration falls back on the broker's, in the broker's units", () => {

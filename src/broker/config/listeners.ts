@@ -33,19 +33,14 @@ export function resolveListeners(texts: ListenerTexts): Listeners {
   refuseDuplicates('listeners', endpoints)
   refuseInsecure(endpoints)
 
+  const { advertisedListeners } = texts
   const advertised =
-    texts.advertisedListeners === null || texts.advertisedListeners.trim() === ''
-      ? endpoints.map((endpoint) => (endpoint.host === '0.0.0.0' ? { ...endpoint, host: '' } : endpoint))
-      : parseEndpoints('advertised.listeners', texts.advertisedListeners, protocols)
+    advertisedListeners === null || advertisedListeners.trim() === ''
+      ? endpoints
+      : parseEndpoints('advertised.listeners', advertisedListeners, protocols)
   for (const endpoint of advertised) checkAdvertised(endpoint, endpoints)
   const names = new Set(advertised.map((endpoint) => endpoint.listenerName))
   if (names.size !== advertised.length) throw new ConfigError('advertised.listeners: a listener name occurs twice')
-  if (
-    texts.listeners.includes('0.0.0.0') &&
-    texts.advertisedListeners === null &&
-    endpoints.length !== advertised.length
-  )
-    throw new ConfigError('advertised.listeners: must be set where listeners has 0.0.0.0')
 
   const interBrokerListener = interBrokerListenerOf(texts)
   if (!names.has(interBrokerListener))
@@ -67,11 +62,12 @@ function parseProtocolMap(text: string): Map<string, SecurityProtocol> {
   const protocols = new Map<string, SecurityProtocol>()
   for (const item of splitList(text)) {
     const match = /^([^:]+):([A-Z_]+)$/.exec(item)
-    if (match === null || !(match[2]! in SECURITY_PROTOCOL_ID))
+    const protocol = match?.[2] ?? ''
+    if (match === null || !Object.hasOwn(SECURITY_PROTOCOL_ID, protocol))
       throw new ConfigError(`listener.security.protocol.map: "${item}" is not NAME:PROTOCOL`)
     const name = match[1]!.trim().toUpperCase()
     if (protocols.has(name)) throw new ConfigError(`listener.security.protocol.map: ${name} occurs twice`)
-    protocols.set(name, match[2] as SecurityProtocol)
+    protocols.set(name, protocol as SecurityProtocol)
   }
   return protocols
 }
@@ -116,7 +112,7 @@ function refuseInsecure(endpoints: readonly ListenerEndpoint[]): void {
 
 function checkAdvertised({ listenerName: name, host }: ListenerEndpoint, endpoints: readonly ListenerEndpoint[]): void {
   if (host === '0.0.0.0' || host === '::')
-    throw new ConfigError(`advertised.listeners: nobody can reach ${host}; name an address of this machine`)
+    throw new ConfigError(`advertised.listeners: nobody can reach ${name} at ${host}; set an address of this machine`)
   if (!endpoints.some((endpoint) => endpoint.listenerName === name))
     throw new ConfigError(`advertised.listeners: ${name} is not among the listeners`)
 }

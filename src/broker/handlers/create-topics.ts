@@ -19,12 +19,12 @@ export const createTopics = handler(
     const names = new Set<string>()
     const twice = new Set<string>()
     for (const { name } of topics) (names.has(name) ? twice : names).add(name)
-    const results = [...names].map((name) => {
+    const results = [...names].map(async (name) => {
       if (!broker.controller.isActive) return refusal(name, ErrorCode.NOT_CONTROLLER, null)
       if (twice.has(name))
         return refusal(name, ErrorCode.INVALID_REQUEST, 'Create topics request has multiple entries for the topic.')
       const topic = topics.find((each) => each.name === name)!
-      return create(broker, topic, validateOnly, timeoutMs, apiVersion)
+      return await create(broker, topic, validateOnly, timeoutMs, apiVersion)
     })
     return { throttleTimeMs: 0, topics: await Promise.all(results) }
   },

@@ -15,9 +15,9 @@ export const findCoordinator = handler(FindCoordinator, async (broker, message, 
   const coordinators: Coordinator[] = []
   for (const key of keys)
     coordinators.push({ key, ...(await find(broker, message.keyType, key, connection.listenerName)) })
-  if (apiVersion >= 4) return { coordinators } as FindCoordinatorResponseInput
+  if (apiVersion >= 4) return { coordinators }
   const { errorCode, errorMessage, nodeId, host, port } = coordinators[0]!
-  return { errorCode, errorMessage, nodeId, host, port } as FindCoordinatorResponseInput
+  return { errorCode, errorMessage, nodeId, host, port }
 })
 
 type Found = Omit<Coordinator, 'key'>

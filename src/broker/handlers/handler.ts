@@ -26,7 +26,7 @@ export function handler<RequestOut, RequestIn, ResponseOut, ResponseIn>(
   { minVersion = api.versions[0], pipelined = false }: HandlerOptions = {},
 ): BrokerHandler {
   return {
-    api: api as unknown as AnyApi,
+    api,
     minVersion,
     maxVersion: api.versions[1],
     pipelined,

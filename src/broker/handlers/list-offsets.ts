@@ -8,6 +8,7 @@ import {
   type ListOffsetsResult,
 } from '#replication'
 
+import type { BrokerServices } from '../services.ts'
 import { groupedByTopic, handler } from './handler.ts'
 
 const CONSUMER_ID = -1
@@ -21,6 +22,7 @@ const SINCE_VERSION: Readonly<Record<number, number>> = {
 }
 
 export const listOffsets = handler(ListOffsets, (broker, message, { apiVersion }) => {
+  if (apiVersion === 0) return listSegments(broker, message)
   const wanted = partitionsOf(message)
   const duplicates = duplicatesOf(wanted)
   const refusalOf = ({ topic, partition, timestamp }: ListOffsetsPartition): number => {
@@ -33,8 +35,11 @@ export const listOffsets = handler(ListOffsets, (broker, message, { apiVersion }
     return [{ topic: each.topic, partition: each.partition, errorCode, timestamp: -1, offset: -1, leaderEpoch: -1 }]
   })
   const partitions = wanted.filter((each) => refusalOf(each) === ErrorCode.NONE)
-  const isolation = isolationOf(message)
-  const listed = broker.replicas.listOffsets({ replicaId: message.replicaId, isolation, partitions })
+  const listed = broker.replicas.listOffsets({
+    replicaId: message.replicaId,
+    isolation: isolationOf(message),
+    partitions,
+  })
   return answerOf([...refused, ...listed], apiVersion)
 })
 
@@ -69,13 +74,12 @@ function answerOf(results: readonly ListOffsetsResult[], apiVersion: number): Li
   return {
     topics: groupedByTopic(results, (name, of) => ({
       name,
-      partitions: of.map((result) => ({
-        partitionIndex: result.partition,
-        errorCode: errorFor(result.errorCode, apiVersion),
-        ...(apiVersion === 0
-          ? { oldStyleOffsets: result.offset >= 0 ? [result.offset] : [] }
-          : { timestamp: result.timestamp, offset: result.offset }),
-        ...(apiVersion >= 4 ? { leaderEpoch: result.leaderEpoch } : {}),
+      partitions: of.map(({ partition, errorCode, timestamp, offset, leaderEpoch }) => ({
+        partitionIndex: partition,
+        errorCode: errorFor(errorCode, apiVersion),
+        timestamp,
+        offset,
+        ...(apiVersion >= 4 ? { leaderEpoch } : {}),
       })),
     })),
   }
@@ -83,4 +87,33 @@ function answerOf(results: readonly ListOffsetsResult[], apiVersion: number): Li
 
 function errorFor(errorCode: number, apiVersion: number): number {
   return apiVersion < 5 && errorCode === ErrorCode.OFFSET_NOT_AVAILABLE ? ErrorCode.LEADER_NOT_AVAILABLE : errorCode
+}
+
+/**
+ * Version 0 asked for offsets where segments begin, newest first, at most `maxNumOffsets`: up to the end for "latest", the first one
+ * for "earliest", and for a moment those up to the record that it finds. Source: `UnifiedLog.legacyFetchOffsetsBefore`.
+ */
+function listSegments(broker: BrokerServices, message: ListOffsetsRequest): ListOffsetsResponseInput {
+  return {
+    topics: message.topics.map(({ name, partitions }) => ({
+      name,
+      partitions: partitions.map(({ partitionIndex, timestamp, maxNumOffsets }) => {
+        const [found] = broker.replicas.listOffsets({
+          replicaId: message.replicaId,
+          isolation: isolationOf(message),
+          partitions: [{ topic: name, partition: partitionIndex, currentLeaderEpoch: -1, timestamp }],
+        })
+        const { offset } = found!
+        const bases = broker.replicas.partition(name, partitionIndex)?.log?.segmentBaseOffsets ?? []
+        const before = offset < 0 ? [] : bases.filter((base) => base < offset).reverse()
+        const offsets =
+          offset < 0 ? [] : timestamp < 0 ? [offset, ...before] : bases.filter((base) => base <= offset).reverse()
+        return {
+          partitionIndex,
+          errorCode: errorFor(found!.errorCode, 0),
+          oldStyleOffsets: offsets.slice(0, Math.max(0, maxNumOffsets)),
+        }
+      }),
+    })),
+  }
 }

@@ -16,7 +16,6 @@ export const metadata = handler(Metadata, (broker, message, request) => {
   const answered = wantedTopics(broker, message, request.apiVersion).map((topic) =>
     describe(broker, topic, message, request),
   )
-  const topics = answered.some((each) => each instanceof Promise) ? Promise.all(answered) : (answered as TopicAnswer[])
   const answer = (described: TopicAnswer[]): MetadataResponseInput => ({
     brokers: describeBrokers(broker.metadata.image, request.connection.listenerName),
     clusterId: broker.clusterId,
@@ -26,7 +25,10 @@ export const metadata = handler(Metadata, (broker, message, request) => {
       ? ALL_CLUSTER_OPERATIONS
       : OPERATIONS_NOT_ASKED,
   })
-  return topics instanceof Promise ? topics.then(answer) : answer(topics)
+  const isPending = answered.some((each) => each instanceof Promise)
+  return isPending
+    ? Promise.all(answered.map(async (each) => await each)).then(answer)
+    : answer(answered as TopicAnswer[])
 })
 
 interface WantedTopic {

@@ -1,6 +1,7 @@
 /** Produce: what arrives is appended while the frame that it lies in is valid, and answered when acks asks for it. */
 import { ErrorCode } from '#protocol'
 import { Produce, type ProduceRequest, type ProduceResponseInput } from '#protocol/messages/produce'
+import { checkProducedRecords } from '#protocol/records'
 import type { AppendEntry, AppendResult } from '#replication'
 import { CLOSE_CONNECTION, type RpcRequest, type Settled } from '#rpc'
 
@@ -10,6 +11,8 @@ import { namesLeader, nodeEndpointsOf } from './node-endpoints.ts'
 
 /** The only client that may write to internal topics. */
 const ADMIN_CLIENT_ID = '__admin_client'
+
+const NO_RECORDS = new Uint8Array(0)
 
 const TRANSACTIONS_MISSING = 'Transactions are not served by this broker yet.'
 
@@ -27,8 +30,8 @@ export const produce = handler(
     const entries: AppendEntry[] = []
     for (const { name: topic, partitionData } of message.topicData)
       for (const { index: partition, records } of partitionData) {
-        const fault = records === null ? EMPTY : faultOf(records, request.apiVersion)
-        if (fault === null) entries.push({ topic, partition, records: records! })
+        const fault = checkProducedRecords(records, request.apiVersion)
+        if (fault === null) entries.push({ topic, partition, records: records ?? NO_RECORDS })
         else refused.push(refusal(topic, partition, fault.errorCode, fault.message))
       }
     if (entries.length === 0) return settle(broker, request, acks, refused)
@@ -45,41 +48,6 @@ export const produce = handler(
   },
   { pipelined: true },
 )
-
-interface Fault {
-  readonly errorCode: number
-  readonly message: string
-}
-
-const EMPTY: Fault = { errorCode: ErrorCode.INVALID_RECORD, message: 'There is no record batch for the partition.' }
-
-const BATCH_LENGTH_AT = 8
-const MAGIC_AT = 16
-const ATTRIBUTES_LOW_BYTE_AT = 22
-const BATCH_HEADER_BYTES = 61
-const CODEC_MASK = 7
-const CODEC_ZSTD = 4
-
-/**
- * From version 3 on a partition comes with exactly one batch of format 2, and zstd needs version 7. What is in the batch is checked
- * on the append. Source: `ProduceRequest.validateRecords`.
- */
-function faultOf(records: Uint8Array, version: number): Fault | null {
-  if (version < 3) return null
-  if (records.length === 0) return EMPTY
-  if (records.length <= MAGIC_AT) return { errorCode: ErrorCode.CORRUPT_MESSAGE, message: 'The batch is cut short.' }
-  if (records[MAGIC_AT] !== 2)
-    return { errorCode: ErrorCode.INVALID_RECORD, message: `Produce ${version} takes record format 2 only.` }
-  if (records.length < BATCH_HEADER_BYTES)
-    return { errorCode: ErrorCode.CORRUPT_MESSAGE, message: 'The batch is cut short.' }
-  const view = new DataView(records.buffer, records.byteOffset, records.byteLength)
-  const batchBytes = view.getInt32(BATCH_LENGTH_AT) + BATCH_LENGTH_AT + 4
-  if (batchBytes < records.length && batchBytes >= BATCH_HEADER_BYTES)
-    return { errorCode: ErrorCode.INVALID_RECORD, message: `Produce ${version} takes one batch per partition.` }
-  if (version < 7 && (records[ATTRIBUTES_LOW_BYTE_AT]! & CODEC_MASK) === CODEC_ZSTD)
-    return { errorCode: ErrorCode.UNSUPPORTED_COMPRESSION_TYPE, message: 'zstd needs Produce 7.' }
-  return null
-}
 
 function refuseAll(message: ProduceRequest, errorCode: number, text: string | null = null): AppendResult[] {
   return message.topicData.flatMap(({ name, partitionData }) =>

@@ -1,4 +1,5 @@
 import * as net from 'node:net'
+import { hostname } from 'node:os'
 
 import {
   NetworkError,
@@ -18,13 +19,15 @@ const JOIN_CHUNK_BYTES_MAX = 2048
 /** How long a socket that was ended may go without any progress until it is destroyed: a peer that reads nothing or never closes. */
 const LINGER_MS = 10_000
 
-let sharedWindow: Buffer | null = null
+/** No Buffer, whose `slice` would be a view where everybody else's is a copy. */
+let sharedWindow: Uint8Array | null = null
 
-function windowOfLoop(): Buffer {
-  return (sharedWindow ??= Buffer.allocUnsafeSlow(WINDOW_BYTES))
+function windowOfLoop(): Uint8Array {
+  return (sharedWindow ??= new Uint8Array(WINDOW_BYTES))
 }
 
 export class NodeNetwork implements Network {
+  readonly hostName = hostname()
   readonly #logger: Logger
 
   constructor(logger: Logger) {
@@ -150,7 +153,8 @@ function readByEvents(socket: net.Socket): ReadingSocket {
     socket,
     setCallback(callback) {
       socket.on('data', (bytes: Buffer) => {
-        if (!callback(bytes.length, bytes)) socket.pause()
+        const plain = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length)
+        if (!callback(plain.length, plain)) socket.pause()
       })
     },
   }

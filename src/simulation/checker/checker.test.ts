@@ -6,7 +6,7 @@ import { checkGroups } from './group-checks.ts'
 import type { Operation, Outcome } from './history.ts'
 import { checkReplicaContents, checkReplicaStates, type ReplicaContent, type ReplicaState } from './replica-checks.ts'
 
-/** Histories as a few words: `p1 send ok x=a@0,b@1`, `c1 poll ok x=a@0`, `c1 assign x,y`, `c1 assign! x` (with a seek). `@?`: no offset. */
+/** Histories as a few words: `p1 send ok x=a@0,b@1`, `c1 poll ok x=a@0`, `c1 assign x,y`, `c1 assign! x` (with a seek). `@?`: no offset. `send!` began after the next one. */
 function historyOf(script: string): Operation[] {
   const lines = script.trim().split('\n')
   return lines.map((line, index) => {
@@ -32,7 +32,14 @@ function historyOf(script: string): Operation[] {
         })
         return { key: key!, records }
       })
-    if (word === 'send') return { ...common, kind: 'send', outcome, sends: groups.flatMap(({ records }) => records) }
+    if (word === 'send' || word === 'send!')
+      return {
+        ...common,
+        kind: 'send',
+        number: word === 'send!' ? index + 1.5 : index,
+        outcome,
+        sends: groups.flatMap(({ records }) => records),
+      }
     const polls = groups.map(({ key, records }) => ({
       key,
       records: records.map(({ value, offset }) => ({ value, offset: offset! })),
@@ -142,6 +149,11 @@ const STORIES: Record<string, [script: string, ...kinds: string[]]> = {
      p1 send ok x=a@0
      c1 poll ok x=a@0,b@1`,
     'nonmonotonic-send',
+  ],
+  'sends that overlap may be answered in any order': [
+    `p1 send! ok x=b@1
+     p1 send ok x=a@0
+     c1 poll ok x=a@0,b@1`,
   ],
   'a reader jumps over a value from poll to poll': [
     `p1 send ok x=a@0,b@1,c@2

@@ -2,7 +2,7 @@
  * Finds what is wrong with a history. The classes and their definitions are those of the checker of Jepsen's
  * Kafka workload (jepsen `tests/kafka.clj`), as far as they do not concern transactions.
  */
-import type { Anomaly, AnomalyKind, Operation } from './history.ts'
+import type { Anomaly, AnomalyKind, Operation, SendOperation } from './history.ts'
 import { Reading } from './version-order.ts'
 
 /** Every anomaly of a history that ended with everything read: after the faults were healed, all keys from their beginning. */
@@ -125,7 +125,7 @@ function* orderWithinSends(reading: Reading): Generator<Anomaly> {
 /** From one operation of a process to its next the sends of a key ascend. */
 function* orderBetweenSends(reading: Reading): Generator<Anomaly> {
   const lastOf = new Map<string, string>()
-  for (const { outcome, process, sends } of byInvocation(reading.sends)) {
+  for (const { outcome, process, sends } of inOrderOfBeginning(reading.sends)) {
     if (outcome === 'fail') continue
     const seen = new Set<string>()
     for (const { key, value } of sends) {
@@ -183,8 +183,8 @@ function deltaOf(reading: Reading, key: string, before: string, after: string): 
   return from === null || to === null ? null : to - from
 }
 
-function byInvocation<T extends Operation>(operations: readonly T[]): T[] {
-  return [...operations].sort((a, b) => a.invokedMs - b.invokedMs)
+function inOrderOfBeginning(sends: readonly SendOperation[]): SendOperation[] {
+  return [...sends].sort((a, b) => a.number - b.number)
 }
 
 function told({ offset, value }: { offset: number; value: string }): string {

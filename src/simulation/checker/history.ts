@@ -20,6 +20,8 @@ interface OperationBase {
 
 export interface SendOperation extends OperationBase {
   readonly kind: 'send'
+  /** Sends are numbered in the order in which they began; several may begin at one moment. */
+  readonly number: number
   readonly outcome: Outcome
   /** In the order in which they were sent. `offset` where the answer told it. */
   readonly sends: readonly { readonly key: string; readonly value: string; readonly offset: number | null }[]

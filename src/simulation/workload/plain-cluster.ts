@@ -45,9 +45,9 @@ export class PlainCluster {
   }
 
   /** Rejects with `NoAnswerError` when the node is unknown, cannot be reached or does not answer. */
-  async ask<RequestIn, ResponseOut>(
+  async ask<RequestOut, RequestIn, ResponseOut>(
     nodeId: number,
-    api: Api<unknown, RequestIn, ResponseOut, never>,
+    api: Api<RequestOut, RequestIn, ResponseOut, unknown>,
     version: number,
     request: RequestIn,
     timeoutMs = REQUEST_TIMEOUT_MS,
@@ -59,8 +59,8 @@ export class PlainCluster {
   }
 
   /** Asks whoever answers. */
-  async askAny<RequestIn, ResponseOut>(
-    api: Api<unknown, RequestIn, ResponseOut, never>,
+  async askAny<RequestOut, RequestIn, ResponseOut>(
+    api: Api<RequestOut, RequestIn, ResponseOut, unknown>,
     version: number,
     request: RequestIn,
   ): Promise<ResponseOut> {
@@ -107,7 +107,10 @@ export class PlainCluster {
   }
 
   /** Tries until each topic exists. */
-  async createTopics(topics: readonly { name: string; partitions: number }[], configs: Record<string, string>): Promise<void> {
+  async createTopics(
+    topics: readonly { name: string; partitions: number }[],
+    configs: Record<string, string>,
+  ): Promise<void> {
     const missing = new Set(topics.map(({ name }) => name))
     while (missing.size > 0) {
       await this.refresh()
@@ -121,7 +124,10 @@ export class PlainCluster {
           configs: Object.entries(configs).map(([name, value]) => ({ name, value })),
         }))
       try {
-        const answer = await this.ask(this.#controllerId, CreateTopics, 4, { topics: wanted, timeoutMs: REQUEST_TIMEOUT_MS })
+        const answer = await this.ask(this.#controllerId, CreateTopics, 4, {
+          topics: wanted,
+          timeoutMs: REQUEST_TIMEOUT_MS,
+        })
         for (const { name, errorCode } of answer.topics)
           if (errorCode === ErrorCode.NONE || errorCode === ErrorCode.TOPIC_ALREADY_EXISTS) missing.delete(name)
       } catch (error) {
@@ -130,7 +136,9 @@ export class PlainCluster {
     }
     const known = (): boolean =>
       topics.every(({ name, partitions }) =>
-        Array.from({ length: partitions }, (_, partition) => this.leaderOf({ topic: name, partition })).every((id) => id !== null),
+        Array.from({ length: partitions }, (_, partition) => this.leaderOf({ topic: name, partition })).every(
+          (id) => id !== null,
+        ),
       )
     while (!known()) await this.refresh()
   }

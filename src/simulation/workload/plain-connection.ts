@@ -49,8 +49,8 @@ export class PlainConnection {
   }
 
   /** Rejects with `NoAnswerError`; after a timeout the connection is closed too. */
-  ask<RequestIn, ResponseOut>(
-    api: Api<unknown, RequestIn, ResponseOut, never>,
+  ask<RequestOut, RequestIn, ResponseOut>(
+    api: Api<RequestOut, RequestIn, ResponseOut, unknown>,
     version: number,
     request: RequestIn,
     timeoutMs: number,

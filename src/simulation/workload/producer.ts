@@ -23,6 +23,8 @@ const REQUEST_TIMEOUT_MS = 3000
 /** Batches of a partition that wait for their answer: brokers remember as many. */
 const IN_FLIGHT_MAX = 5
 const RECORDS_PER_BATCH_MAX = 8
+/** A first batch that is out of order so often has lost its predecessors. */
+const OUT_OF_ORDER_MAX = 20
 /** So many acknowledged batches are sent once more, as a client does that did not hear the answer. */
 const RESEND_PROBABILITY = 0.03
 
@@ -30,8 +32,8 @@ interface Batch {
   readonly id: number
   readonly bytes: Uint8Array
   readonly count: number
-  /** The next try may tell that it had arrived before. */
-  tries: number
+  /** Times that it was out of order. */
+  outOfOrder: number
 }
 
 /**
@@ -113,7 +115,6 @@ export class PlainProducer {
 
   /** True when it is acknowledged. */
   async #send(leader: number, partition: TopicPartition, batch: Batch): Promise<boolean> {
-    batch.tries += 1
     const answer = await this.#ask(leader, partition, batch)
     if (answer === null) return false
     const { errorCode, baseOffset } = answer
@@ -123,7 +124,10 @@ export class PlainProducer {
       return true
     }
     // Behind a batch that failed, those that followed it are out of order; they are sent again, in order.
-    if (errorCode === ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER || errorOf(errorCode).retriable) return false
+    const isOutOfOrder = errorCode === ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER
+    if (isOutOfOrder && batch.outOfOrder++ < OUT_OF_ORDER_MAX) return false
+    this.#recorder.note(`Produce ${errorOf(errorCode).name}`)
+    if (errorOf(errorCode).retriable) return false
     throw new Error(`${keyOf(partition)}: a batch is refused with ${errorOf(errorCode).name}`)
   }
 
@@ -168,6 +172,6 @@ export class PlainProducer {
       builder.append({ timestamp: clock.now(), value: encodeUtf8(`${value} ${'.'.repeat(random.below(200))}`) })
     }
     const id = this.#recorder.sendBegins(this.#options.process, clock.monotonic(), keyOf(partition), values)
-    return { id, bytes: builder.build(), count, tries: 0 }
+    return { id, bytes: builder.build(), count, outOfOrder: 0 }
   }
 }

@@ -9,12 +9,18 @@ export class Recorder {
   acknowledgedRecords = 0
   /** Batches that were sent again after their acknowledgement and answered as duplicates. */
   refusedDuplicates = 0
+  /** Errors that answers carried, with how often. */
+  readonly notes = new Map<string, number>()
   /** Values are numbered across all producers. */
   #values = 0
   /** Sends without an outcome: their producer may have died. */
   readonly #open = new Map<number, { process: string; invokedMs: number; key: string; values: readonly string[] }>()
   #openCount = 0
   readonly #highest = new Map<string, number>()
+
+  note(what: string): void {
+    this.notes.set(what, (this.notes.get(what) ?? 0) + 1)
+  }
 
   nextValue(): string {
     return `v${this.#values++}`
@@ -32,7 +38,7 @@ export class Recorder {
     const { process, invokedMs, key, values } = this.#open.get(id)!
     this.#open.delete(id)
     const sends = values.map((value, index) => ({ key, value, offset: baseOffset < 0 ? null : baseOffset + index }))
-    this.operations.push({ kind: 'send', process, outcome, invokedMs, completedMs, sends })
+    this.operations.push({ kind: 'send', number: id, process, outcome, invokedMs, completedMs, sends })
     if (outcome !== 'ok') return
     this.acknowledgedRecords += values.length
     if (baseOffset >= 0) this.#highest.set(key, Math.max(this.highestAcknowledged(key), baseOffset + values.length - 1))
@@ -45,6 +51,6 @@ export class Recorder {
 
   /** Sends that never ended are unknown. */
   closeOpenSends(atMs: number): void {
-    for (const id of [...this.#open.keys()]) this.sendEnds(id, 'info', atMs, -1)
+    for (const id of this.#open.keys()) this.sendEnds(id, 'info', atMs, -1)
   }
 }

@@ -6,7 +6,7 @@
  * Source: FileTxnSnapLog.restore, with the traps of ZOOKEEPER-2325, 3056, 3644.
  */
 import { MalformedBytesError } from '#base'
-import { joinPath, type Platform } from '#platform'
+import { joinPath, makeDirectoryDurably, type Platform } from '#platform'
 import { ZnodeTree, type TreeOptions } from '#zookeeper/tree'
 
 import { LogReader } from './log-reader.ts'
@@ -43,8 +43,8 @@ export class RecoveryError extends Error {
 }
 
 export async function recover(platform: Platform, folders: Folders, options: RecoveryOptions): Promise<Recovered> {
-  platform.files.makeDirectory(folders.snapshots)
-  platform.files.makeDirectory(folders.logs)
+  makeDirectoryDurably(platform.files, folders.snapshots)
+  makeDirectoryDurably(platform.files, folders.logs)
   removeUnfinished(platform, folders.snapshots)
   const logs = listDated(platform.files, folders.logs, 'log')
   const loaded = newestWhole(platform, folders.snapshots, options)

@@ -7,7 +7,7 @@
  * connection keeps its client's order. Source: ZooKeeperServerMain, ZooKeeperServer, SessionTrackerImpl.
  */
 import { ConnectionLimits, FramedListener, type FramedConnection } from '#net'
-import { FileError, joinPath, type FileLock, type Platform, type Timer } from '#platform'
+import { FileError, joinPath, makeDirectoryDurably, type FileLock, type Platform, type Timer } from '#platform'
 import { OpCode, type LoggedTxn } from '#zookeeper/protocol'
 import { RecoveryError, TxnLog, VERSION_FOLDER, recover, type Folders, type Recovered } from '#zookeeper/persistence'
 import { Decider, SessionIds, SessionTracker, type Moment, type WriteBody, type ZnodeTree } from '#zookeeper/tree'
@@ -290,7 +290,7 @@ export class ZooKeeperServer implements Host {
 
 /** Two servers on the same data would destroy it. */
 function lockData(platform: Platform, dataDir: string): FileLock {
-  platform.files.makeDirectory(dataDir)
+  makeDirectoryDurably(platform.files, dataDir)
   try {
     return platform.files.lock(joinPath(dataDir, '.lock'))
   } catch (error) {

@@ -308,10 +308,13 @@ export class ZnodeTree {
     return refused(ZkErrorCode.NODEEXISTS)
   }
 
-  /** Only forwards: a transaction that comes again must not take back what later ones counted. -1 is an old log's "one more". */
+  /**
+   * Only forwards: a transaction that comes again must not take back what later ones counted. The count wraps, so
+   * the difference tells which is later. -1 is an old log's "one more".
+   */
   #countCreation(path: string, parent: Znode, counted: number, zxid: bigint): void {
-    const cversion = counted === -1 ? parent.cversion + 1 : counted
-    if (cversion <= parent.cversion) return
+    const cversion = counted === -1 ? (parent.cversion + 1) | 0 : counted
+    if (((cversion - parent.cversion) | 0) <= 0) return
     this.#change(path, parent, () => {
       parent.cversion = cversion
       parent.pzxid = zxid

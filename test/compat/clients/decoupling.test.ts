@@ -102,8 +102,8 @@ async function producerRate(): Promise<number> {
   const { stdout } = await javaTool(
     'kafka-producer-perf-test',
     [
-      ...['--topic', TOPIC, '--num-records', String(RECORDS), '--record-size', '100', '--throughput', '-1'],
-      ...['--producer-props', `bootstrap.servers=${cluster.bootstrap}`, 'acks=all', 'batch.size=65536', 'linger.ms=5'],
+      ...`--topic ${TOPIC} --num-records ${RECORDS} --record-size 100 --throughput -1 --producer-props`.split(' '),
+      ...`bootstrap.servers=${cluster.bootstrap} acks=all batch.size=65536 linger.ms=5`.split(' '),
     ],
     { jvm: ['-XX:+UseSerialGC'] },
   )

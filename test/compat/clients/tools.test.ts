@@ -83,10 +83,9 @@ test('kafka-console-producer and kafka-console-consumer', async () => {
   const lines = Array.from({ length: 100 }, (_, index) => `key${index % 10}:value ${index}`)
   const keyed = ['--property', 'parse.key=true', '--property', 'key.separator=:']
   await run('kafka-console-producer', ['--topic', 'console', ...keyed], lines.join('\n'))
-  const printed = await run('kafka-console-consumer', [
-    ...['--topic', 'console', '--from-beginning', '--max-messages', '100'],
-    ...['--property', 'print.key=true', '--property', 'key.separator=:', '--property', 'print.partition=true'],
-  ])
+  const options = '--property print.key=true --property key.separator=: --property print.partition=true'
+  const all = '--topic console --from-beginning --max-messages 100'
+  const printed = await run('kafka-console-consumer', `${all} ${options}`.split(' '))
   const read = printed.trimEnd().split('\n')
   assert.deepEqual(sorted(read.map((line) => line.slice('Partition:0:'.length))), sorted(lines))
   const partitionsOf = new Map<string, Set<string>>()

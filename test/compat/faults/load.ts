@@ -64,7 +64,10 @@ export class Load {
     const args = ['--bootstrap-server', cluster.bootstrap, '--topic', topic, '--acks', '-1']
     const tool = startJavaTool('kafka-verifiable-producer', [
       ...args,
-      ...['--throughput', String(rate), '--producer.config', config],
+      '--throughput',
+      String(rate),
+      '--producer.config',
+      config,
     ])
     void tool.exited.finally(() => rmSync(directory, { recursive: true, force: true }))
     const parse = (line: string): Acknowledged | null => {

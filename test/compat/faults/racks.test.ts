@@ -26,7 +26,7 @@ test('each partition has a replica in each rack, leaders and replicas are spread
   const leaders = new Map<number, number>()
   const replicas = new Map<number, number>()
   for (const { leader, replicas: ids, isr } of partitions) {
-    assert.deepEqual([...new Set(ids.map((id) => RACKS[id - 1]))].sort(), ['a', 'b', 'c'])
+    assert.deepEqual(new Set(ids.map((id) => RACKS[id - 1])), new Set(RACKS))
     assert.equal(leader, ids[0], 'the first replica leads')
     assert.equal(isr.length, 3)
     leaders.set(leader, (leaders.get(leader) ?? 0) + 1)

@@ -158,7 +158,8 @@ describe('frames', () => {
     await assertUnharmed()
   })
 
-  test('large frames that never come, on a hundred connections', async () => {
+  // An Apache broker allocates what a frame claims, and dies of this one.
+  test('large frames that never come, on a hundred connections', { skip: TARGET === 'apache' }, async () => {
     const wires = await Promise.all(Array.from({ length: 100 }, () => Wire.connect(server.address)))
     for (const wire of wires)
       wire.socket.write(
@@ -168,7 +169,7 @@ describe('frames', () => {
           .done(),
       )
     await sleep(300)
-    if (TARGET === 'samsa') await assertUnharmed()
+    await assertUnharmed()
     for (const wire of wires) wire.close()
     await assertUnharmed()
   })
@@ -220,7 +221,8 @@ describe('headers', () => {
 
   test('ApiVersions in an unknown version is answered in version 0', async () => {
     await Wire.ask(server.address, async (wire) => {
-      const answer = await wire.request(API.apiVersions, 99, Buffer.alloc(0))
+      // Every version that is not known yet has a flexible header: no tagged fields.
+      const answer = await wire.request(API.apiVersions, 99, Buffer.alloc(1))
       assert.equal(answer.int16(), UNSUPPORTED_VERSION)
       const rows = answer.array(() => [answer.int16(), answer.int16(), answer.int16()])
       assert.deepEqual(
@@ -232,7 +234,7 @@ describe('headers', () => {
   })
 
   test('a client id that lies about its length', async () => {
-    for (const length of [-2, 1000, 0x7fff])
+    for (const length of [1000, 0x7fff])
       await closes(
         new Bytes().bytes(new Bytes().int16(API.metadata).int16(1).int32(1).int16(length).int32(0).done()).done(),
         `length ${length}`,
@@ -292,9 +294,13 @@ describe('record batches', () => {
 
   const cases: [string, Buffer, number[]][] = [
     ['a wrong CRC', sealed(covered, 12_345), [CORRUPT_MESSAGE]],
-    ['a length that is too large', patched((batch) => batch.writeInt32BE(good.length + 100, 8)), [CORRUPT_MESSAGE]],
-    ['a length that is too small', patched((batch) => batch.writeInt32BE(20, 8)), [CORRUPT_MESSAGE]],
-    ['a negative length', patched((batch) => batch.writeInt32BE(-5, 8)), [CORRUPT_MESSAGE]],
+    [
+      'a length that is too large',
+      patched((batch) => batch.writeInt32BE(good.length + 100, 8)),
+      [CORRUPT_MESSAGE, INVALID_RECORD],
+    ],
+    ['a length that is too small', patched((batch) => batch.writeInt32BE(20, 8)), [CORRUPT_MESSAGE, INVALID_RECORD]],
+    ['a negative length', patched((batch) => batch.writeInt32BE(-5, 8)), [CORRUPT_MESSAGE, INVALID_RECORD]],
     ['an unknown magic', patched((batch) => batch.writeInt8(127, 16)), [CORRUPT_MESSAGE, INVALID_RECORD]],
     // Behind the CRC: attributes 0, last offset delta 2, …, record count 36.
     ['a count that is too large', changed((part) => part.writeInt32BE(4, 36)), [INVALID_RECORD]],

@@ -35,7 +35,9 @@ test('kazoo: a session and everything acknowledged survive a SIGKILL of the serv
 
 async function checks(name: string, ...args: string[]): Promise<string> {
   const program = join(import.meta.dirname, 'kazoo_checks.py')
-  const { stdout, stderr } = await run(PYTHON, ['-u', program, String(server.port), name, ...args], { timeoutMs: 60_000 })
+  const { stdout, stderr } = await run(PYTHON, ['-u', program, String(server.port), name, ...args], {
+    timeoutMs: 60_000,
+  })
   assert.ok(!stderr.includes('Traceback'), stderr)
   return stdout
 }

@@ -331,4 +331,51 @@ def restart_after():
     zk.stop()
 
 
+def populate():
+    """Every kind of transaction, and enough of them for several snapshots. A session and its node are left behind."""
+    seed = sys.argv[3]
+    zk = client(timeout=30.0)
+    zk.add_auth("digest", "alice:secret")
+    root = "/from-" + seed
+    zk.create(root, seed.encode())
+    zk.create(root + "/private", b"x", acl=[make_digest_acl("alice", "secret", all=True), make_acl("ip", "127.0.0.1", read=True)])
+    zk.set_acls(root + "/private", [make_digest_acl("alice", "secret", all=True), make_acl("world", "anyone", read=True)])
+    zk.create(root + "/ephemeral", b"e", ephemeral=True)
+    zk.create(root + "/empty", b"")
+    zk.create(root + "/gr\u00fc\u00dfe-\u4e16\u754c", "\u4e16".encode())
+    pending = []
+    for index in range(900):
+        pending.append(zk.create_async("%s/n-" % root, b"x" * (index % 300), sequence=True))
+    names = [each.get(30) for each in pending]
+    for each in [zk.set_async(name, b"changed") for name in names[::3]] + [zk.delete_async(name) for name in names[1::3]]:
+        each.get(30)
+    for index in range(20):
+        t = zk.transaction()
+        t.create("%s/t%d" % (root, index))
+        t.check(root, version=0 if index % 2 else 9)
+        t.delete(names[3 * index])
+        t.commit()
+    try:
+        zk.create(root)
+    except NodeExistsError:
+        pass
+    os._exit(0)
+
+
+def dump_tree():
+    """Prints every node with its data, stat and ACL."""
+    zk = client()
+    zk.add_auth("digest", "alice:secret")
+
+    level = ["/"]
+    while level:
+        reads = [(path, zk.get_async(path), zk.get_acls_async(path), zk.get_children_async(path)) for path in level]
+        level = []
+        for path, data, acl, children in reads:
+            value, stat = data.get(30)
+            print(path, value, tuple(stat), sorted(str(each) for each in acl.get(30)[0]))
+            level += [(path if path != "/" else "") + "/" + child for child in sorted(children.get(30))]
+    zk.stop()
+
+
 globals()[sys.argv[2]]()

@@ -78,7 +78,7 @@ test('the shell hears the same from both servers', async () => {
   const [samsa, apache] = await Promise.all([transcript('samsa'), transcript('apache')])
   assert.deepEqual(samsa, apache)
   assert.ok(samsa.errors.length >= 25, `only ${samsa.errors.length} refusals`)
-  assert.ok(samsa.answers.length >= 100, `only ${samsa.answers.length} lines of answers`)
+  assert.ok(samsa.answers.length >= 80, `only ${samsa.answers.length} lines of answers`)
 })
 
 async function transcript(implementation: Implementation): Promise<{ answers: string[]; errors: string[] }> {

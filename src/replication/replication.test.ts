@@ -1,0 +1,630 @@
+/**
+ * Three brokers' replica managers, each in a simulated process with a disk of its own, joined by calls instead of
+ * sockets, under a controller of a few lines.
+ */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+
+import { ByteReader, ByteWriter } from '#base'
+import { ErrorCode } from '#protocol'
+import { AlterPartition, type AlterPartitionResponse } from '#protocol/messages/alter-partition'
+import { Fetch } from '#protocol/messages/fetch'
+import type { LeaderAndIsrRequest } from '#protocol/messages/leader-and-isr'
+import type { ListOffsetsResponse } from '#protocol/messages/list-offsets'
+import { RecordBatchBuilder, batchesOf } from '#protocol/records'
+import {
+  DEFAULT_REPLICATION_CONFIG,
+  ReplicaManager,
+  type AppendResult,
+  type Faults,
+  type LeaderEndpoint,
+} from '#replication'
+import { World } from '#simulation'
+import { LogManager, logConfig, type LogConfig } from '#storage'
+
+const TOPIC = 't'
+const TOPIC_ID = 'AAECAwQFBgcICQoLDA0ODw'
+const FETCH_VERSION = 17
+const config = { ...DEFAULT_REPLICATION_CONFIG, replicaLagTimeMaxMs: 2000, replicaFetchBackoffMs: 100 }
+
+class TestBroker {
+  readonly id: number
+  manager: ReplicaManager | null = null
+  logs: LogManager | null = null
+  epoch = 0
+  /** Fetches of others from this broker fail, and its own from others. */
+  isCutOff = false
+  constructor(id: number) {
+    this.id = id
+  }
+}
+
+class TestCluster {
+  readonly world: World
+  readonly brokers = [1, 2, 3].map((id) => new TestBroker(id))
+  readonly state = { leader: 1, leaderEpoch: 0, isr: [1, 2, 3], partitionEpoch: 0 }
+  controllerEpoch = 1
+  alterations = 0
+  /** What the controller answers to AlterPartition instead of carrying it out. */
+  alterError: number = ErrorCode.NONE
+  readonly #faults: Partial<Faults>
+  readonly #logConfig: LogConfig
+
+  constructor(seed: number, faults: Partial<Faults> = {}, logOverrides: Partial<LogConfig> = {}) {
+    this.world = new World(seed)
+    this.#faults = faults
+    this.#logConfig = logConfig(logOverrides)
+  }
+
+  static async started(
+    seed: number,
+    faults?: Partial<Faults>,
+    logOverrides?: Partial<LogConfig>,
+  ): Promise<TestCluster> {
+    const cluster = new TestCluster(seed, faults, logOverrides)
+    for (const { id } of cluster.brokers) await cluster.start(id)
+    cluster.announce()
+    await cluster.world.run(100)
+    return cluster
+  }
+
+  broker(id: number): TestBroker {
+    return this.brokers[id - 1]!
+  }
+
+  manager(id: number): ReplicaManager {
+    return this.broker(id).manager!
+  }
+
+  isAlive(id: number): boolean {
+    return this.world.process(`b${id}`).isRunning && this.broker(id).manager !== null
+  }
+
+  async start(id: number): Promise<void> {
+    const broker = this.broker(id)
+    broker.epoch += 1
+    this.world.process(`b${id}`).start(async (platform) => {
+      const topicConfig = (): LogConfig => this.#logConfig
+      const logs = await LogManager.open({ platform, directories: ['/data'], topicConfig })
+      broker.logs = logs
+      broker.manager = new ReplicaManager({
+        platform,
+        brokerId: id,
+        config,
+        logs,
+        topicConfigs: { of: topicConfig },
+        metadata: {
+          aliveBroker: (other) => (this.isAlive(other) ? { id: other, host: `b${other}`, port: 1 } : null),
+          hasPartition: (topic, partition) => topic === TOPIC && partition === 0,
+        },
+        leaders: { endpoint: (leader) => this.#endpoint(broker, this.broker(leader.id)) },
+        alterPartitions: { send: (request) => this.#alterPartition(id, throughWire(AlterPartition, 3, request)) },
+        isInternalTopic: () => false,
+        brokerEpoch: () => broker.epoch,
+        faults: this.#faults,
+      })
+      broker.manager.start()
+    })
+    assert.ok(await this.world.runUntil(() => broker.manager !== null, 10_000))
+  }
+
+  crash(id: number, powerFails = false): void {
+    this.broker(id).manager = null
+    const process = this.world.process(`b${id}`)
+    if (powerFails) process.powerFail()
+    else process.crash()
+  }
+
+  /** LeaderAndIsr with the present state to every broker that lives. */
+  announce(to: readonly number[] = [1, 2, 3]): void {
+    for (const id of to) if (this.isAlive(id)) this.manager(id).becomeLeaderOrFollower(this.leaderAndIsr(id))
+    for (const id of to) if (this.isAlive(id)) this.manager(id).metadataChanged()
+  }
+
+  leaderAndIsr(receiver: number): LeaderAndIsrRequest {
+    const { leader, leaderEpoch, isr, partitionEpoch } = this.state
+    return {
+      controllerId: 0,
+      isKRaftController: false,
+      controllerEpoch: this.controllerEpoch,
+      brokerEpoch: this.broker(receiver).epoch,
+      type: 0,
+      ungroupedPartitionStates: [],
+      liveLeaders: [],
+      topicStates: [
+        {
+          topicName: TOPIC,
+          topicId: TOPIC_ID,
+          partitionStates: [
+            {
+              topicName: TOPIC,
+              partitionIndex: 0,
+              controllerEpoch: this.controllerEpoch,
+              leader,
+              leaderEpoch,
+              isr: [...isr],
+              partitionEpoch,
+              replicas: [1, 2, 3],
+              addingReplicas: [],
+              removingReplicas: [],
+              isNew: false,
+              leaderRecoveryState: 0,
+            },
+          ],
+        },
+      ],
+    }
+  }
+
+  /** A new leader; dead ones leave the ISR. */
+  elect(leader: number, isr = this.state.isr.filter((id) => this.isAlive(id))): void {
+    Object.assign(this.state, {
+      leader,
+      isr,
+      leaderEpoch: this.state.leaderEpoch + 1,
+      partitionEpoch: this.state.partitionEpoch + 1,
+    })
+    this.announce()
+  }
+
+  async #alterPartition(
+    from: number,
+    request: ReturnType<typeof throughWire<typeof AlterPartition>>,
+  ): Promise<AlterPartitionResponse> {
+    if (this.broker(from).isCutOff) throw new Error('cut off')
+    await Promise.resolve()
+    this.alterations += 1
+    const wanted = request.topics[0]!.partitions[0]!
+    let errorCode = this.alterError
+    if (errorCode === ErrorCode.NONE && wanted.leaderEpoch < this.state.leaderEpoch)
+      errorCode = ErrorCode.FENCED_LEADER_EPOCH
+    if (errorCode === ErrorCode.NONE && wanted.partitionEpoch !== this.state.partitionEpoch)
+      errorCode = ErrorCode.INVALID_UPDATE_VERSION
+    if (errorCode === ErrorCode.NONE) {
+      this.state.isr = wanted.newIsrWithEpochs.map(({ brokerId }) => brokerId).sort(byId)
+      this.state.partitionEpoch += 1
+    }
+    const { leader, leaderEpoch, isr, partitionEpoch } = this.state
+    const partition = {
+      partitionIndex: 0,
+      errorCode,
+      leaderId: leader,
+      leaderEpoch,
+      isr: [...isr],
+      leaderRecoveryState: 0,
+      partitionEpoch,
+    }
+    return { throttleTimeMs: 0, errorCode: 0, topics: [{ topicName: '', topicId: TOPIC_ID, partitions: [partition] }] }
+  }
+
+  #endpoint(own: TestBroker, leader: TestBroker): LeaderEndpoint {
+    const reach = async (): Promise<ReplicaManager> => {
+      await Promise.resolve()
+      if (own.isCutOff || leader.isCutOff || !this.isAlive(leader.id))
+        throw new Error(`broker ${leader.id} cannot be reached`)
+      return leader.manager!
+    }
+    return {
+      fetch: async (input) => {
+        const manager = await reach()
+        const request = throughWire(Fetch, FETCH_VERSION, input)
+        const fetched = manager.fetch({
+          replicaId: request.replicaState.replicaId,
+          maxWaitMs: request.maxWaitMs,
+          minBytes: request.minBytes,
+          maxBytes: request.maxBytes,
+          isolation: 'logEnd',
+          mayReadFromFollower: false,
+          partitions: request.topics.flatMap(({ topicId, partitions }) =>
+            partitions.map((partition) => ({
+              ...partition,
+              topic: TOPIC,
+              topicId,
+              maxBytes: partition.partitionMaxBytes,
+            })),
+          ),
+        })
+        const result = fetched instanceof Promise ? await fetched : fetched
+        const answers = result.partitions.map((answer) => ({
+          partitionIndex: answer.partition,
+          errorCode: answer.errorCode,
+          highWatermark: answer.highWatermark,
+          lastStableOffset: answer.lastStableOffset,
+          logStartOffset: answer.logStartOffset,
+          abortedTransactions: null,
+          preferredReadReplica: -1,
+          records: answer.records.slice(),
+          ...(answer.divergingEpoch === null ? {} : { divergingEpoch: answer.divergingEpoch }),
+        }))
+        result.release()
+        const writer = new ByteWriter()
+        Fetch.response.encode(writer, { responses: [{ topicId: TOPIC_ID, partitions: answers }] }, FETCH_VERSION)
+        await reach()
+        return Fetch.response.decode(new ByteReader(writer.toBytes()), FETCH_VERSION)
+      },
+      listOffsets: async (request) => {
+        const manager = await reach()
+        const wanted = request.topics[0]!.partitions[0]!
+        const [answer] = manager.listOffsets({
+          replicaId: request.replicaId,
+          isolation: 'logEnd',
+          partitions: [
+            {
+              topic: TOPIC,
+              partition: 0,
+              currentLeaderEpoch: wanted.currentLeaderEpoch ?? -1,
+              timestamp: wanted.timestamp,
+            },
+          ],
+        })
+        return {
+          topics: [{ name: TOPIC, partitions: [{ partitionIndex: 0, ...answer }] }],
+        } as unknown as ListOffsetsResponse
+      },
+      offsetForLeaderEpoch: () => Promise.reject(new Error('not asked')),
+      close: () => {},
+    }
+  }
+
+  /** Produces on a broker; resolves with the answer when it comes. */
+  produce(
+    on: number,
+    options: { acks?: number; value?: number; records?: number; timeoutMs?: number; sequence?: number } = {},
+  ): Promise<AppendResult> {
+    const { acks = -1, value = 1, records = 1, timeoutMs = 1000, sequence } = options
+    const builder = new RecordBatchBuilder(
+      sequence === undefined ? {} : { producerId: 7, producerEpoch: 0, baseSequence: sequence },
+    )
+    for (let index = 0; index < records; index++)
+      builder.append({ timestamp: 1_900_000_000_000, key: null, value: new Uint8Array([value]) })
+    const entries = [{ topic: TOPIC, partition: 0, records: builder.build() }]
+    const answer = this.manager(on).appendRecords({
+      acks,
+      timeoutMs,
+      origin: 'client',
+      internalTopicsAllowed: false,
+      entries,
+    })
+    return Promise.resolve(answer).then(([result]) => result!)
+  }
+
+  /** Produces and lets the world go on until the answer has come. */
+  async produced(on: number, options: Parameters<TestCluster['produce']>[1] = {}): Promise<AppendResult> {
+    let result: AppendResult | null = null
+    void this.produce(on, options).then((answer) => (result = answer))
+    assert.ok(await this.world.runUntil(() => result !== null, 60_000))
+    return result!
+  }
+
+  log(id: number) {
+    return this.manager(id).partition(TOPIC, 0)!.log!
+  }
+
+  /** The values of all records on a broker, from its log. */
+  async values(id: number): Promise<number[]> {
+    const log = this.log(id)
+    const values: number[] = []
+    for (let offset = log.logStartOffset; offset < log.logEndOffset;) {
+      const read = log.read({ offset, maxBytes: 100_000, upTo: log.logEndOffset, minOneBatch: true })
+      if (read instanceof Promise) await this.world.run(100)
+      const { records } = await read
+      for (const batch of batchesOf(records)) {
+        for (const record of batch.records()) values.push(record.value![0]!)
+        offset = batch.nextOffset
+      }
+    }
+    return values
+  }
+
+  isr(): number[] {
+    return [...this.state.isr].sort(byId)
+  }
+}
+
+function byId(a: number, b: number): number {
+  return a - b
+}
+
+/** What comes out at the other end: proves that what the room sends can be sent. */
+function throughWire<
+  A extends {
+    request: { encode(w: ByteWriter, m: never, v: number): void; decode(r: ByteReader, v: number): unknown }
+  },
+>(api: A, version: number, message: unknown): ReturnType<A['request']['decode']> {
+  const writer = new ByteWriter()
+  api.request.encode(writer, message as never, version)
+  return api.request.decode(new ByteReader(writer.toBytes()), version) as ReturnType<A['request']['decode']>
+}
+
+test('what is produced with acks=all is on every replica when it is acknowledged', async () => {
+  const cluster = await TestCluster.started(1)
+  for (let value = 0; value < 5; value++) {
+    const result = await cluster.produced(1, { value })
+    assert.equal(result.errorCode, ErrorCode.NONE)
+    assert.equal(result.baseOffset, value)
+    for (const id of [1, 2, 3]) assert.ok(cluster.log(id).logEndOffset > value)
+  }
+  assert.equal(cluster.log(1).highWatermark, 5)
+  await cluster.world.run(1000)
+  for (const id of [2, 3]) {
+    assert.equal(cluster.log(id).highWatermark, 5)
+    assert.deepEqual(await cluster.values(id), [0, 1, 2, 3, 4])
+  }
+  assert.deepEqual(cluster.world.findings, [])
+})
+
+test('acks=1 waits for the leader, acks=0 for nobody, and acks=all gives up after its time', async () => {
+  const cluster = await TestCluster.started(2)
+  cluster.broker(2).isCutOff = true
+  assert.equal((await cluster.produced(1, { acks: 1 })).errorCode, ErrorCode.NONE)
+  assert.equal((await cluster.produced(1, { acks: 0 })).errorCode, ErrorCode.NONE)
+  assert.equal((await cluster.produced(1, { acks: -1, timeoutMs: 500 })).errorCode, ErrorCode.REQUEST_TIMED_OUT)
+  assert.equal((await cluster.produced(2)).errorCode, ErrorCode.NOT_LEADER_OR_FOLLOWER)
+  assert.equal(cluster.log(1).logEndOffset, 3)
+})
+
+test('a follower that lags leaves the ISR, the high watermark goes on, and it comes back when it has caught up', async () => {
+  const cluster = await TestCluster.started(3)
+  cluster.broker(3).isCutOff = true
+  const result = await cluster.produced(1, { timeoutMs: 10_000 })
+  assert.equal(result.errorCode, ErrorCode.NONE)
+  assert.deepEqual(cluster.isr(), [1, 2])
+  assert.equal(cluster.log(1).highWatermark, 1)
+  cluster.broker(3).isCutOff = false
+  assert.ok(await cluster.world.runUntil(() => cluster.isr().length === 3, 10_000))
+  assert.deepEqual([...cluster.manager(1).partition(TOPIC, 0)!.isr].sort(byId), [1, 2, 3])
+})
+
+test('min.insync.replicas: refused before the append, and told when the ISR shrank after it', async () => {
+  const cluster = await TestCluster.started(4, {}, { minInsyncReplicas: 2 })
+  for (const id of [2, 3]) cluster.broker(id).isCutOff = true
+  // Both leave the ISR while this one waits: the high watermark does not move with too few replicas.
+  const late = await cluster.produced(1, { timeoutMs: 8000 })
+  assert.equal(late.errorCode, ErrorCode.REQUEST_TIMED_OUT)
+  assert.deepEqual(cluster.isr(), [1])
+  assert.equal((await cluster.produced(1)).errorCode, ErrorCode.NOT_ENOUGH_REPLICAS)
+  assert.equal((await cluster.produced(1, { acks: 1 })).errorCode, ErrorCode.NONE)
+  assert.equal(cluster.log(1).highWatermark, 0)
+  cluster.broker(2).isCutOff = false
+  assert.ok(await cluster.world.runUntil(() => cluster.log(1).highWatermark === 2, 10_000))
+})
+
+test('a deposed leader cuts what only it had, by epoch, and nothing acknowledged is lost (KAFKA-1211)', async () => {
+  const cluster = await TestCluster.started(5)
+  for (let value = 0; value < 3; value++) await cluster.produced(1, { value })
+  cluster.broker(1).isCutOff = true
+  await cluster.produced(1, { acks: 1, value: 77, records: 2 })
+  cluster.elect(2, [2, 3])
+  await cluster.produced(2, { value: 3 })
+  cluster.broker(1).isCutOff = false
+  assert.ok(await cluster.world.runUntil(() => cluster.isr().length === 3, 10_000))
+  for (const id of [1, 2, 3]) assert.deepEqual(await cluster.values(id), [0, 1, 2, 3])
+  assert.deepEqual(cluster.log(1).epochs.entries, cluster.log(2).epochs.entries)
+  assert.deepEqual(cluster.world.findings, [])
+})
+
+test('two quick failovers leave three equal logs (KAFKA-6361)', async () => {
+  const cluster = await TestCluster.started(6)
+  await cluster.produced(1, { value: 0 })
+  // Each leader in turn writes something that nobody fetches.
+  for (const id of [1, 2, 3]) cluster.broker(id).isCutOff = true
+  await cluster.produced(1, { acks: 1, value: 81, records: 3 })
+  cluster.elect(2, [2])
+  await cluster.produced(2, { acks: 1, value: 82 })
+  cluster.elect(3, [3])
+  await cluster.produced(3, { acks: 1, value: 83, records: 2 })
+  for (const id of [1, 2, 3]) cluster.broker(id).isCutOff = false
+  assert.ok(await cluster.world.runUntil(() => cluster.isr().length === 3, 20_000))
+  for (const id of [1, 2, 3]) assert.deepEqual(await cluster.values(id), [0, 83, 83])
+  assert.deepEqual(cluster.log(1).epochs.entries, cluster.log(3).epochs.entries)
+})
+
+test('the same leader in a new epoch: followers compare again (KAFKA-7164)', async () => {
+  const cluster = await TestCluster.started(7)
+  await cluster.produced(1, { value: 0 })
+  cluster.elect(1)
+  await cluster.produced(1, { value: 1 })
+  cluster.elect(1)
+  await cluster.produced(1, { value: 2 })
+  for (const id of [1, 2, 3]) {
+    assert.deepEqual(await cluster.values(id), [0, 1, 2])
+    assert.deepEqual(cluster.log(id).epochs.entries, [
+      { epoch: 0, startOffset: 0 },
+      { epoch: 1, startOffset: 1 },
+      { epoch: 2, startOffset: 2 },
+    ])
+  }
+})
+
+test('waiting producers hear of a change of leader', async () => {
+  const cluster = await TestCluster.started(8)
+  cluster.broker(1).isCutOff = true
+  let answer: AppendResult | null = null
+  void cluster.produce(1, { timeoutMs: 30_000 }).then((result) => (answer = result))
+  await cluster.world.run(50)
+  assert.equal(answer, null)
+  cluster.elect(2)
+  await cluster.world.run(50)
+  assert.equal(answer!.errorCode, ErrorCode.NOT_LEADER_OR_FOLLOWER)
+})
+
+test('a crashed follower recovers and follows on; a crashed leader comes back as a follower', async () => {
+  const cluster = await TestCluster.started(9)
+  for (let value = 0; value < 4; value++) await cluster.produced(1, { value })
+  cluster.crash(3)
+  assert.equal((await cluster.produced(1, { value: 4, timeoutMs: 10_000 })).errorCode, ErrorCode.NONE)
+  assert.deepEqual(cluster.isr(), [1, 2])
+  await cluster.start(3)
+  cluster.announce()
+  assert.ok(await cluster.world.runUntil(() => cluster.isr().length === 3, 10_000))
+  cluster.crash(1)
+  cluster.elect(2)
+  assert.equal((await cluster.produced(2, { value: 5, timeoutMs: 10_000 })).errorCode, ErrorCode.NONE)
+  await cluster.start(1)
+  cluster.announce()
+  assert.ok(await cluster.world.runUntil(() => cluster.isr().length === 3, 10_000))
+  for (const id of [1, 2, 3]) assert.deepEqual(await cluster.values(id), [0, 1, 2, 3, 4, 5])
+  assert.deepEqual(cluster.world.findings, [])
+})
+
+test('with flush.messages=1 all three may lose their power at once', async () => {
+  const cluster = await TestCluster.started(10, {}, { flushMessages: 1 })
+  for (let value = 0; value < 6; value++) assert.equal((await cluster.produced(1, { value })).errorCode, ErrorCode.NONE)
+  for (const id of [1, 2, 3]) cluster.crash(id, true)
+  for (const id of [1, 2, 3]) await cluster.start(id)
+  cluster.elect(3, [1, 2, 3])
+  await cluster.produced(3, { value: 6, timeoutMs: 10_000 })
+  for (const id of [1, 2, 3]) assert.deepEqual(await cluster.values(id), [0, 1, 2, 3, 4, 5, 6])
+})
+
+test('a retried batch is a duplicate on the new leader too, and waits for the high watermark (KAFKA-5494)', async () => {
+  const cluster = await TestCluster.started(11)
+  await cluster.produced(1, { sequence: 0, records: 2 })
+  await cluster.produced(1, { sequence: 2, records: 2 })
+  cluster.elect(2)
+  const retried = await cluster.produced(2, { sequence: 0, records: 2 })
+  assert.deepEqual([retried.errorCode, retried.baseOffset], [ErrorCode.NONE, 0])
+  assert.equal((await cluster.produced(2, { sequence: 9 })).errorCode, ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER)
+  assert.equal(cluster.log(2).logEndOffset, 4)
+})
+
+test('stale controllers, stale brokers and wrong topics are refused', async () => {
+  const cluster = await TestCluster.started(12)
+  const manager = cluster.manager(1)
+  const code = (change: Partial<LeaderAndIsrRequest>): number =>
+    manager.becomeLeaderOrFollower({ ...cluster.leaderAndIsr(1), ...change }).errorCode
+  assert.equal(code({ controllerEpoch: 0 }), ErrorCode.STALE_CONTROLLER_EPOCH)
+  assert.equal(code({ brokerEpoch: 0 }), ErrorCode.STALE_BROKER_EPOCH)
+  assert.equal(code({ brokerEpoch: -1 }), ErrorCode.NONE)
+  assert.equal(code({ brokerEpoch: 99 }), ErrorCode.NONE)
+  const partitionCode = (change: object, topicId = TOPIC_ID): number => {
+    const request = cluster.leaderAndIsr(1)
+    const [topic] = request.topicStates
+    const response = manager.becomeLeaderOrFollower({
+      ...request,
+      topicStates: [{ ...topic!, topicId, partitionStates: [{ ...topic!.partitionStates[0]!, ...change }] }],
+    })
+    return response.topics[0]!.partitionErrors[0]!.errorCode
+  }
+  assert.equal(partitionCode({}), ErrorCode.STALE_CONTROLLER_EPOCH, 'the same epoch again')
+  assert.equal(partitionCode({ leaderEpoch: -1 }), ErrorCode.STALE_CONTROLLER_EPOCH)
+  assert.equal(partitionCode({ leaderEpoch: 5 }, 'BBECAwQFBgcICQoLDA0ODw'), ErrorCode.INCONSISTENT_TOPIC_ID)
+  assert.equal(partitionCode({ leaderEpoch: 5, replicas: [2, 3] }), ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+  const stop = (leaderEpoch: number, deletePartition: boolean): number => {
+    const partitionStates = [{ partitionIndex: 0, leaderEpoch, deletePartition }]
+    const request = { ...cluster.leaderAndIsr(1), deletePartitions: false, ungroupedPartitions: [], topics: [] }
+    return manager.stopReplicas({ ...request, topicStates: [{ topicName: TOPIC, partitionStates }] })
+      .partitionErrors[0]!.errorCode
+  }
+  assert.equal(partitionCode({ leaderEpoch: 6 }), ErrorCode.NONE)
+  assert.equal(stop(5, true), ErrorCode.FENCED_LEADER_EPOCH, 'a replica that lives again is not stopped (KIP-570)')
+  assert.equal(stop(-2, true), ErrorCode.NONE)
+  assert.equal(manager.partition(TOPIC, 0), null)
+  assert.equal(cluster.broker(1).logs!.log(TOPIC, 0), null)
+})
+
+test('fetches are checked: epochs, offsets, who asks', async () => {
+  const cluster = await TestCluster.started(13)
+  for (let value = 0; value < 3; value++) await cluster.produced(1, { value })
+  cluster.elect(1)
+  await cluster.produced(1, { value: 3 })
+  const fetch = async (change: object, replicaId = -1) => {
+    const wanted = {
+      topic: TOPIC,
+      topicId: TOPIC_ID,
+      partition: 0,
+      fetchOffset: 0,
+      logStartOffset: -1,
+      maxBytes: 10_000,
+    }
+    const result = await cluster.manager(1).fetch({
+      replicaId,
+      maxWaitMs: 0,
+      minBytes: 1,
+      maxBytes: 10_000,
+      isolation: replicaId < 0 ? 'highWatermark' : 'logEnd',
+      mayReadFromFollower: false,
+      partitions: [{ ...wanted, currentLeaderEpoch: -1, lastFetchedEpoch: -1, ...change }],
+    })
+    result.release()
+    return result.partitions[0]!
+  }
+  assert.equal([...batchesOf((await fetch({})).records)].length, 4)
+  assert.equal((await fetch({ currentLeaderEpoch: 0 })).errorCode, ErrorCode.FENCED_LEADER_EPOCH)
+  assert.equal((await fetch({ currentLeaderEpoch: 2 })).errorCode, ErrorCode.UNKNOWN_LEADER_EPOCH)
+  assert.equal((await fetch({ fetchOffset: 5 })).errorCode, ErrorCode.OFFSET_OUT_OF_RANGE)
+  assert.equal((await fetch({ topicId: 'BBECAwQFBgcICQoLDA0ODw' })).errorCode, ErrorCode.INCONSISTENT_TOPIC_ID)
+  assert.equal((await fetch({ partition: 1 })).errorCode, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+  assert.deepEqual((await fetch({ fetchOffset: 4, lastFetchedEpoch: 0 })).divergingEpoch, { epoch: 0, endOffset: 3 })
+  assert.equal((await fetch({ fetchOffset: 4, lastFetchedEpoch: 1 })).divergingEpoch, null)
+  assert.equal((await fetch({}, 9)).errorCode, ErrorCode.NOT_LEADER_OR_FOLLOWER)
+  // A fetch that diverges says nothing of where the follower is (KAFKA-13141).
+  const before = cluster.log(1).highWatermark
+  assert.notEqual((await fetch({ fetchOffset: 4, lastFetchedEpoch: 0, currentLeaderEpoch: 1 }, 2)).divergingEpoch, null)
+  assert.equal(cluster.log(1).highWatermark, before)
+})
+
+test('a change of the ISR that the controller refuses is taken back, or stays open until it says more', async () => {
+  const cluster = await TestCluster.started(14)
+  cluster.broker(3).isCutOff = true
+  cluster.alterError = ErrorCode.INELIGIBLE_REPLICA
+  await cluster.produced(1, { acks: 1 })
+  await cluster.world.run(6000)
+  const isr = (): number => cluster.manager(1).partition(TOPIC, 0)!.isr.size
+  assert.equal(isr(), 3)
+  assert.ok(cluster.alterations > 1, 'it is tried again')
+  cluster.alterError = ErrorCode.INVALID_UPDATE_VERSION
+  await cluster.world.run(3000)
+  const tried = cluster.alterations
+  await cluster.world.run(6000)
+  assert.equal(cluster.alterations, tried)
+  cluster.alterError = ErrorCode.NONE
+  cluster.elect(1, [1, 2, 3])
+  assert.ok(await cluster.world.runUntil(() => isr() === 2, 6000))
+})
+
+test('a follower joins the ISR only inside the present epoch (KAFKA-7128)', async () => {
+  for (const joinIsrBeforeEpochStart of [false, true]) {
+    const cluster = await TestCluster.started(15, { joinIsrBeforeEpochStart })
+    await cluster.produced(1, { value: 0 })
+    cluster.broker(3).isCutOff = true
+    await cluster.produced(1, { value: 1, timeoutMs: 10_000 })
+    assert.deepEqual(cluster.isr(), [1, 2])
+    // A follower with all below the high watermark, while records 2 and 3 are in doubt when the leader's epoch begins.
+    cluster.broker(2).isCutOff = true
+    await cluster.produced(1, { acks: 1, value: 2, records: 2 })
+    cluster.elect(1, [1, 2])
+    const leader = cluster.manager(1).partition(TOPIC, 0)!
+    leader.followerFetched(3, 2, 0)
+    await cluster.world.run(20)
+    assert.equal(cluster.isr().includes(3), joinIsrBeforeEpochStart)
+  }
+})
+
+test('each seeded fault does what its name says', async () => {
+  const early = await TestCluster.started(16, { acknowledgeBeforeFollowers: true })
+  for (const id of [2, 3]) early.broker(id).isCutOff = true
+  assert.equal((await early.produced(1)).errorCode, ErrorCode.NONE)
+
+  const twice = await TestCluster.started(17, { forgetProducersOnLeaderChange: true })
+  await twice.produced(1, { sequence: 0 })
+  twice.elect(2)
+  assert.equal((await twice.produced(2, { sequence: 0 })).baseOffset, 1)
+
+  for (const faults of [{ skipTruncation: true }, { truncateToHighWatermark: true }]) {
+    const diverged = await TestCluster.started(18, faults)
+    await diverged.produced(1, { value: 0 })
+    diverged.broker(1).isCutOff = true
+    await diverged.produced(1, { acks: 1, value: 66 })
+    diverged.elect(2, [2, 3])
+    await diverged.produced(2, { value: 1 })
+    await diverged.produced(2, { value: 2 })
+    diverged.broker(1).isCutOff = false
+    await diverged.world.run(10_000)
+    const kept = (await diverged.values(1)).includes(66)
+    assert.equal(kept, faults.skipTruncation === true)
+  }
+
+  const stale = await TestCluster.started(19, { acceptStaleControllerEpoch: true, acceptStaleBrokerEpoch: true })
+  assert.equal(stale.manager(1).admitController(0, 0), ErrorCode.NONE)
+})

@@ -1,0 +1,209 @@
+import { Broker, parseServerProperties, type BrokerOptions } from '#broker'
+import { joinPath, type Platform } from '#platform'
+import { ZooKeeperServer, parseZooCfg } from '#zookeeper/server'
+
+import type { SimulatedProcess } from '../process.ts'
+import type { Address } from '../workload/plain-cluster.ts'
+import type { World } from '../world.ts'
+
+export const BROKER_COUNT = 3
+const ZOOKEEPER_PORT = 2181
+const BROKER_PORT = 9092
+const DATA = '/data'
+/** A process that ended by itself is started again after this, as a supervisor does. */
+const RESTART_MS = 1000
+const FOREVER = new Promise<never>(() => {})
+
+export type BrokerFaults = NonNullable<BrokerOptions['faults']>
+
+export interface ClusterOptions {
+  /** Switches that break a rule of the brokers, to show that it is found. */
+  readonly brokerFaults: BrokerFaults
+  /** ZooKeeper answers before its log is on disk: the same for ZooKeeper. */
+  readonly zookeeperAnswersEarly: boolean
+  /** Brokers sync each append before it counts. */
+  readonly brokersSync: boolean
+}
+
+/** How often what the simulation is for has happened. */
+export interface ClusterCounters {
+  crashes: number
+  powerFailures: number
+  elections: number
+  controllerChanges: number
+  truncations: number
+  isrChanges: number
+}
+
+/** A broker's machine, and the broker that runs there now. */
+export interface BrokerMachine {
+  readonly id: number
+  readonly process: SimulatedProcess
+  broker: Broker | null
+  lives: number
+}
+
+/** A ZooKeeper server and three brokers in a world, and how to make them go and come back. */
+export class SimulatedCluster {
+  readonly world: World
+  readonly zookeeper: SimulatedProcess
+  readonly brokers: readonly BrokerMachine[]
+  readonly counters: ClusterCounters = {
+    crashes: 0,
+    powerFailures: 0,
+    elections: 0,
+    controllerChanges: 0,
+    truncations: 0,
+    isrChanges: 0,
+  }
+  readonly #options: ClusterOptions
+
+  constructor(world: World, options: ClusterOptions) {
+    this.world = world
+    this.#options = options
+    this.zookeeper = world.process('zookeeper')
+    this.brokers = Array.from({ length: BROKER_COUNT }, (_, index) => ({
+      id: index + 1,
+      process: world.process(`broker-${index + 1}`),
+      broker: null,
+      lives: 0,
+    }))
+    const next = world.logSink
+    world.logSink = (level, line) => {
+      this.#count(line)
+      next?.(level, line)
+    }
+  }
+
+  get bootstrap(): readonly Address[] {
+    return this.brokers.map(({ process }) => ({ host: process.name, port: BROKER_PORT }))
+  }
+
+  get machines(): SimulatedProcess[] {
+    return [this.zookeeper, ...this.brokers.map(({ process }) => process)]
+  }
+
+  /** Starts whatever does not run. */
+  startAll(): void {
+    this.startZooKeeper()
+    for (const machine of this.brokers) this.startBroker(machine)
+  }
+
+  startZooKeeper(): void {
+    if (this.zookeeper.isRunning) return
+    const { config } = parseZooCfg(this.#zooCfg())
+    this.zookeeper.start(
+      async (platform) => {
+        const server = await ZooKeeperServer.start(platform, config)
+        const failure = await server.stopped
+        throw failure ?? new Error('the server has stopped')
+      },
+      (error) => this.#restartLater(ending(this.zookeeper, error), () => this.startZooKeeper()),
+    )
+  }
+
+  startBroker(machine: BrokerMachine): void {
+    const { process } = machine
+    if (process.isRunning) return
+    machine.lives += 1
+    const config = parseServerProperties('', {}, this.#serverProperties(machine))
+    process.start(
+      async (platform: Platform) => {
+        machine.broker = await Broker.start(platform, config, { faults: this.#options.brokerFaults })
+        await FOREVER
+      },
+      (error) => {
+        machine.broker = null
+        this.#restartLater(ending(process, error), () => this.startBroker(machine))
+      },
+    )
+  }
+
+  crash(process: SimulatedProcess): void {
+    if (!process.crash()) return
+    this.counters.crashes += 1
+    this.#forget(process)
+  }
+
+  powerFail(process: SimulatedProcess): void {
+    process.powerFail()
+    this.counters.powerFailures += 1
+    this.#forget(process)
+  }
+
+  start(process: SimulatedProcess): void {
+    if (process === this.zookeeper) this.startZooKeeper()
+    for (const machine of this.brokers) if (machine.process === process) this.startBroker(machine)
+  }
+
+  /** SIGTERM: the broker hands its leaderships over and leaves; its process then ends. */
+  stopCleanly(machine: BrokerMachine): void {
+    const { broker, process } = machine
+    if (broker === null) return
+    process.signal(() => {
+      void broker.close().then(() => {
+        this.#forget(process)
+        process.crash()
+      })
+    })
+  }
+
+  #forget(process: SimulatedProcess): void {
+    for (const machine of this.brokers) if (machine.process === process) machine.broker = null
+  }
+
+  #restartLater(why: string, start: () => void): void {
+    this.world.logSink?.('warn', `${this.world.nowMs.toFixed(3)} ${why}`)
+    this.world.after(RESTART_MS, start)
+  }
+
+  /** Some things are told by the log only. */
+  #count(line: string): void {
+    if (/ is cut (?:to|from) /.test(line)) this.counters.truncations += 1
+    if (/elected as controller with epoch/.test(line)) this.counters.controllerChanges += 1
+  }
+
+  #zooCfg(): string {
+    return [
+      `dataDir=${joinPath(DATA, 'zookeeper')}`,
+      `clientPort=${ZOOKEEPER_PORT}`,
+      'tickTime=500',
+      'maxClientCnxns=0',
+      'preAllocSize=64',
+      'snapCount=60',
+      `forceSync=${this.#options.zookeeperAnswersEarly ? 'no' : 'yes'}`,
+      'admin.enableServer=false',
+    ].join('\n')
+  }
+
+  #serverProperties({ id, process }: BrokerMachine): Record<string, string> {
+    return {
+      'broker.id': String(id),
+      listeners: `PLAINTEXT://${process.name}:${BROKER_PORT}`,
+      'log.dirs': joinPath(DATA, 'broker'),
+      'zookeeper.connect': `${this.zookeeper.name}:${ZOOKEEPER_PORT}`,
+      'zookeeper.session.timeout.ms': '3000',
+      'zookeeper.connection.timeout.ms': '6000',
+      'replica.lag.time.max.ms': '2500',
+      'replica.fetch.wait.max.ms': '300',
+      'replica.socket.timeout.ms': '2000',
+      'controller.socket.timeout.ms': '2000',
+      'replica.high.watermark.checkpoint.interval.ms': '1000',
+      'offsets.topic.num.partitions': '2',
+      'offsets.topic.replication.factor': '3',
+      'min.insync.replicas': '2',
+      'auto.create.topics.enable': 'false',
+      'unclean.leader.election.enable': 'false',
+      'group.initial.rebalance.delay.ms': '100',
+      'leader.imbalance.check.interval.seconds': '5',
+      'controlled.shutdown.max.retries': '1',
+      'controlled.shutdown.retry.backoff.ms': '500',
+      'log.segment.bytes': '60000',
+      ...(this.#options.brokersSync ? { 'log.flush.interval.messages': '1' } : {}),
+    }
+  }
+}
+
+function ending(process: SimulatedProcess, error: unknown): string {
+  return `${process.name} ended by itself: ${error instanceof Error ? `${error.name} ${error.message}` : 'without a reason'}`
+}

@@ -1,0 +1,262 @@
+import type { SimulatedProcess } from '../process.ts'
+import type { SimulatedRandom } from '../random.ts'
+import type { World } from '../world.ts'
+import type { BrokerMachine, SimulatedCluster } from './cluster.ts'
+
+export interface FaultOptions {
+  /** Brokers lose their power too; ZooKeeper always may. */
+  readonly brokersLosePower: boolean
+  /** Usual time from one fault to the next, ms. */
+  readonly everyMs: number
+}
+
+/** What a fault did, and how to end it. */
+interface Fault {
+  readonly what: string
+  readonly lastsMs: number
+  end(): void
+}
+
+type FaultKind = (faults: Faults) => Fault
+
+/**
+ * Makes faults at random times until it is stopped. Several may be in force at once; `stop` ends them all, and
+ * the cluster has to find back on its own from there.
+ */
+export class Faults {
+  readonly cluster: SimulatedCluster
+  readonly world: World
+  readonly random: SimulatedRandom
+  readonly clients: readonly SimulatedProcess[]
+  readonly options: FaultOptions
+  /** How often each kind happened. */
+  readonly counts = new Map<string, number>()
+  #stopped = false
+
+  constructor(cluster: SimulatedCluster, clients: readonly SimulatedProcess[], options: FaultOptions) {
+    this.cluster = cluster
+    this.world = cluster.world
+    this.random = cluster.world.random.fork('faults')
+    this.clients = clients
+    this.options = options
+  }
+
+  start(): void {
+    this.world.after(this.random.exponential(this.options.everyMs), () => {
+      if (this.#stopped) return
+      const [name, kind] = this.random.pick(WEIGHTED)
+      const fault = kind(this)
+      this.counts.set(name, (this.counts.get(name) ?? 0) + 1)
+      this.#tell(`${name}: ${fault.what} for ${fault.lastsMs.toFixed(0)} ms`)
+      this.world.after(fault.lastsMs, () => {
+        if (this.#stopped) return
+        this.#tell(`${name} ends: ${fault.what}`)
+        fault.end()
+      })
+      this.start()
+    })
+  }
+
+  /** Everything is repaired, and nothing breaks any more. */
+  stop(): void {
+    this.#stopped = true
+    this.#tell('all faults end')
+    this.world.heal()
+    for (const machine of this.cluster.machines) {
+      machine.resume()
+      machine.diskConditions.slowness = 1
+      machine.diskConditions.clearFaults()
+      this.cluster.start(machine)
+    }
+  }
+
+  /** Brokers that run; all of them if none does. */
+  broker(): BrokerMachine {
+    const running = this.cluster.brokers.filter(({ process }) => process.isRunning)
+    return this.random.pick(running.length > 0 ? running : this.cluster.brokers)
+  }
+
+  /** The one that is the controller, if one is. */
+  controller(): BrokerMachine {
+    return this.cluster.brokers.find(({ broker }) => broker?.isController === true) ?? this.broker()
+  }
+
+  #tell(what: string): void {
+    this.world.logSink?.('info', `${this.world.nowMs.toFixed(3)} faults: ${what}`)
+  }
+}
+
+/** Long enough for sessions to expire and replicas to leave the ISR, or not, about as often. */
+function while_(faults: Faults): number {
+  return faults.random.pick([300, 1500, 4000, 8000]) * faults.random.between(0.5, 1.5)
+}
+
+function down(faults: Faults, machines: readonly SimulatedProcess[], losePower: boolean): Fault {
+  for (const machine of machines) {
+    if (losePower) faults.cluster.powerFail(machine)
+    else faults.cluster.crash(machine)
+  }
+  return {
+    what: namesOf(machines),
+    lastsMs: while_(faults),
+    end: () => machines.forEach((machine) => faults.cluster.start(machine)),
+  }
+}
+
+function cut(
+  faults: Faults,
+  one: readonly SimulatedProcess[],
+  other: readonly SimulatedProcess[],
+  bothWays: boolean,
+): Fault {
+  const { world } = faults
+  world.cut(one, other)
+  if (bothWays) world.cut(other, one)
+  return {
+    what: `${namesOf(one)} from ${namesOf(other)}`,
+    lastsMs: while_(faults),
+    end: () => {
+      world.mend(one, other)
+      world.mend(other, one)
+    },
+  }
+}
+
+const KINDS: Record<string, [weight: number, kind: FaultKind]> = {
+  'broker crash': [6, (faults) => down(faults, [faults.broker().process], false)],
+  'controller crash': [3, (faults) => down(faults, [faults.controller().process], false)],
+  'two brokers crash': [
+    2,
+    (faults) =>
+      down(
+        faults,
+        faults.random
+          .shuffled(faults.cluster.brokers)
+          .slice(1)
+          .map(({ process }) => process),
+        false,
+      ),
+  ],
+  'all brokers crash': [
+    1,
+    (faults) =>
+      down(
+        faults,
+        faults.cluster.brokers.map(({ process }) => process),
+        false,
+      ),
+  ],
+  'broker power failure': [4, (faults) => down(faults, [faults.broker().process], faults.options.brokersLosePower)],
+  'all brokers power failure': [
+    1,
+    (faults) =>
+      down(
+        faults,
+        faults.cluster.brokers.map(({ process }) => process),
+        faults.options.brokersLosePower,
+      ),
+  ],
+  'zookeeper crash': [2, (faults) => down(faults, [faults.cluster.zookeeper], false)],
+  'zookeeper power failure': [2, (faults) => down(faults, [faults.cluster.zookeeper], true)],
+  'clean stop': [2, cleanStop],
+  'broker pause': [5, (faults) => pause(faults, faults.broker().process)],
+  'controller pause': [3, (faults) => pause(faults, faults.controller().process)],
+  'zookeeper pause': [1, (faults) => pause(faults, faults.cluster.zookeeper)],
+  'broker partition': [
+    4,
+    (faults) => {
+      const { process } = faults.broker()
+      return cut(faults, [process], others(faults, process), true)
+    },
+  ],
+  'broker half partition': [3, halfPartition],
+  'broker cut from zookeeper': [
+    4,
+    (faults) =>
+      cut(
+        faults,
+        [faults.random.pick([faults.broker(), faults.controller()]).process],
+        [faults.cluster.zookeeper],
+        true,
+      ),
+  ],
+  'broker cut from broker': [
+    4,
+    (faults) => {
+      const [one, other] = faults.random.shuffled(faults.cluster.brokers)
+      return cut(faults, [one!.process], [other!.process], faults.random.chance(0.7))
+    },
+  ],
+  'broker cut from clients': [
+    2,
+    (faults) => cut(faults, [faults.broker().process], faults.clients, faults.random.chance(0.5)),
+  ],
+  'slow link': [3, slowLink],
+  'connections lost': [3, connectionsLost],
+  'slow disk': [3, slowDisk],
+  'clock jump': [1, clockJump],
+}
+
+const WEIGHTED: readonly [string, FaultKind][] = Object.entries(KINDS).flatMap(([name, [weight, kind]]) =>
+  Array.from({ length: weight }, (): [string, FaultKind] => [name, kind]),
+)
+
+function others(faults: Faults, process: SimulatedProcess): SimulatedProcess[] {
+  return faults.cluster.machines.filter((machine) => machine !== process)
+}
+
+/** Nothing gets out of the broker, or nothing gets in. */
+function halfPartition(faults: Faults): Fault {
+  const { process } = faults.broker()
+  const rest = others(faults, process)
+  return faults.random.chance(0.5) ? cut(faults, [process], rest, false) : cut(faults, rest, [process], false)
+}
+
+function pause(faults: Faults, process: SimulatedProcess): Fault {
+  process.pause()
+  return { what: process.name, lastsMs: while_(faults), end: () => process.resume() }
+}
+
+function cleanStop(faults: Faults): Fault {
+  const machine = faults.broker()
+  faults.cluster.stopCleanly(machine)
+  return { what: machine.process.name, lastsMs: while_(faults), end: () => faults.cluster.startBroker(machine) }
+}
+
+function slowLink(faults: Faults): Fault {
+  const [one, other] = faults.random.shuffled(faults.cluster.machines) as [SimulatedProcess, SimulatedProcess]
+  const slowness = faults.random.pick([20, 200, 2000])
+  faults.world.slowDown(one, other, slowness)
+  return {
+    what: `${one.name} and ${other.name}, ${slowness} times`,
+    lastsMs: while_(faults),
+    end: () => faults.world.slowDown(one, other, 1),
+  }
+}
+
+function connectionsLost(faults: Faults): Fault {
+  const machine = faults.random.pick(faults.cluster.machines)
+  const count = faults.world.fabric.resetConnections(machine.address, null, faults.random.pick([0.3, 1]))
+  return { what: `${count} of ${machine.name}`, lastsMs: 0, end: () => {} }
+}
+
+function slowDisk(faults: Faults): Fault {
+  const machine = faults.random.pick(faults.cluster.machines)
+  machine.diskConditions.slowness = faults.random.pick([8, 50, 500])
+  return {
+    what: `${machine.name}, ${machine.diskConditions.slowness} times`,
+    lastsMs: while_(faults),
+    end: () => (machine.diskConditions.slowness = 1),
+  }
+}
+
+function clockJump(faults: Faults): Fault {
+  const machine = faults.random.pick(faults.cluster.machines)
+  const jumpMs = faults.random.pick([-60_000, -1000, 1000, 60_000])
+  machine.wallOffsetMs += jumpMs
+  return { what: `${machine.name} by ${jumpMs} ms`, lastsMs: 0, end: () => {} }
+}
+
+function namesOf(machines: readonly SimulatedProcess[]): string {
+  return machines.map(({ name }) => name).join(', ')
+}

@@ -1,0 +1,171 @@
+/**
+ * `npm run simulate -- --seed N --count M`: runs seeds N to N+M-1 on all cores and prints one line for each,
+ * in order; what is printed for a seed is the same every time, for one commit and one version of Node.
+ *
+ *     --seed N        first seed (default: 1)
+ *     --count M       how many (default: 1)
+ *     --trace         prints every delivered event of the (one) seed
+ *     --log           prints what its processes log
+ *     --break NAME    turns on a switch that breaks a rule (see BREAKS), to show that a seed finds it
+ *     --until-found   ends at the first finding, with success; without one it fails
+ */
+import { execFileSync, fork, type ChildProcess } from 'node:child_process'
+import { availableParallelism } from 'node:os'
+import { parseArgs } from 'node:util'
+
+import { runSeed, type SeedOptions, type SeedReport } from './cluster/run-seed.ts'
+
+/** Rules that can be broken on purpose: each must be found within 200 seeds. */
+const BREAKS: Record<string, SeedOptions> = {
+  'acknowledge-before-followers': { brokerFaults: { acknowledgeBeforeFollowers: true } },
+  'skip-truncation': { brokerFaults: { skipTruncation: true } },
+  'truncate-to-high-watermark': { brokerFaults: { truncateToHighWatermark: true } },
+  'join-isr-before-epoch-start': { brokerFaults: { joinIsrBeforeEpochStart: true } },
+  'accept-stale-controller-epoch': { brokerFaults: { acceptStaleControllerEpoch: true } },
+  'accept-stale-broker-epoch': { brokerFaults: { acceptStaleBrokerEpoch: true } },
+  'forget-producers': { brokerFaults: { forgetProducersOnLeaderChange: true } },
+  'zookeeper-answers-early': { zookeeperAnswersEarly: true },
+}
+
+/** From so many seeds on, something that never happened is a fault of the simulation. */
+const COUNTERS_JUDGED_FROM = 30
+
+const { values } = parseArgs({
+  options: {
+    seed: { type: 'string', default: '1' },
+    count: { type: 'string', default: '1' },
+    trace: { type: 'boolean', default: false },
+    log: { type: 'boolean', default: false },
+    break: { type: 'string' },
+    'until-found': { type: 'boolean', default: false },
+  },
+})
+const options = values.break === undefined ? {} : breakNamed(values.break)
+
+function breakNamed(name: string): SeedOptions {
+  const found = BREAKS[name]
+  if (found === undefined) throw new Error(`--break knows ${Object.keys(BREAKS).join(', ')}`)
+  return found
+}
+
+/** A worker: runs the seeds that it is sent. */
+function serve(): void {
+  process.on('message', (seed: number) => {
+    void runSeed(seed, options).then((report) => process.send!(report))
+  })
+}
+
+/** Returns the exit code. */
+async function simulate(first: number, count: number): Promise<number> {
+  console.log(`commit ${commit()}, Node ${process.version}, seeds ${first} to ${first + count - 1}`)
+  const totals = new Totals()
+  const print = (report: SeedReport): void => {
+    totals.add(report)
+    console.log(lineOf(report))
+    for (const finding of report.findings.slice(0, FINDINGS_SHOWN)) console.log(`  ${finding}`)
+    if (report.findings.length > FINDINGS_SHOWN) console.log(`  and ${report.findings.length - FINDINGS_SHOWN} more`)
+  }
+  if (count === 1) {
+    const onTrace = values.trace ? { onTrace: (line: string) => console.log(line) } : {}
+    const onLog = values.log
+      ? { onLog: (level: string, line: string) => console.log(`${level.padEnd(5)} ${line}`) }
+      : {}
+    print(await runSeed(first, { ...options, ...onTrace, ...onLog }))
+  } else await inParallel(first, count, print)
+  for (const line of totals.lines()) console.log(line)
+  if (values['until-found']) return totals.withFindings > 0 ? 0 : 1
+  const missing = count >= COUNTERS_JUDGED_FROM ? totals.missing() : []
+  for (const name of missing) console.log(`never happened: ${name}`)
+  return totals.withFindings > 0 || missing.length > 0 ? 1 : 0
+}
+
+/** Reports come in any order and are printed in the order of their seeds. */
+function inParallel(first: number, count: number, print: (report: SeedReport) => void): Promise<void> {
+  let end = first + count
+  let next = first
+  let nextToPrint = first
+  const waiting = new Map<number, SeedReport>()
+  const onReport = (report: SeedReport): void => {
+    waiting.set(report.seed, report)
+    for (let ready = waiting.get(nextToPrint); ready !== undefined; ready = waiting.get(nextToPrint)) {
+      waiting.delete(nextToPrint++)
+      print(ready)
+      if (!values['until-found'] || ready.findings.length === 0) continue
+      // The other workers end what they have begun, and nobody asks for it.
+      end = next
+      nextToPrint = Infinity
+    }
+  }
+  return new Promise((resolve, reject) => {
+    let working = Math.min(availableParallelism(), count)
+    const assign = (worker: ChildProcess): void => {
+      if (next < end) worker.send(next++)
+      else worker.disconnect()
+    }
+    for (let index = working; index > 0; index--) {
+      const worker = fork(import.meta.filename, process.argv.slice(2), { stdio: 'inherit' })
+      worker.on('message', (report: SeedReport) => {
+        onReport(report)
+        assign(worker)
+      })
+      worker.on('exit', (code) => {
+        if (code !== 0) reject(new Error(`a worker ended with ${code}`))
+        working -= 1
+        if (working === 0) resolve()
+      })
+      assign(worker)
+    }
+  })
+}
+
+const FINDINGS_SHOWN = 5
+
+function lineOf(report: SeedReport): string {
+  const { seed, mode, findings, durationMs, events, acknowledgedRecords, lostToPower, digest } = report
+  const verdict = findings.length === 0 ? 'ok   ' : 'FOUND'
+  const lost = lostToPower > 0 ? `, ${lostToPower} lost to power failures` : ''
+  const seconds = (durationMs / 1000).toFixed(1)
+  return `seed ${seed} ${verdict} ${seconds} s, ${events} events, ${acknowledgedRecords} records${lost} (${mode}) ${digest}`
+}
+
+class Totals {
+  seeds = 0
+  withFindings = 0
+  acknowledgedRecords = 0
+  lostToPower = 0
+  readonly counters = new Map<string, number>()
+
+  add({ findings, acknowledgedRecords, lostToPower, counters }: SeedReport): void {
+    this.seeds += 1
+    if (findings.length > 0) this.withFindings += 1
+    this.acknowledgedRecords += acknowledgedRecords
+    this.lostToPower += lostToPower
+    for (const [name, count] of Object.entries(counters))
+      this.counters.set(name, (this.counters.get(name) ?? 0) + count)
+  }
+
+  missing(): string[] {
+    return [...this.counters].filter(([, count]) => count === 0).map(([name]) => name)
+  }
+
+  lines(): string[] {
+    const counters = [...this.counters].map(([name, count]) => `${name} ${count}`)
+    return [
+      `${this.seeds} seeds, ${this.withFindings} with findings, ${this.acknowledgedRecords} records acknowledged, ${this.lostToPower} lost to power failures where nothing was synced`,
+      `happened: ${counters.join(', ')}`,
+    ]
+  }
+}
+
+function commit(): string {
+  try {
+    const hash = execFileSync('git', ['rev-parse', '--short', 'HEAD'], { encoding: 'utf8' }).trim()
+    const changed = execFileSync('git', ['status', '--porcelain', '--', 'src'], { encoding: 'utf8' }).trim() !== ''
+    return changed ? `${hash} with changes` : hash
+  } catch {
+    return 'unknown'
+  }
+}
+
+if (process.send === undefined) process.exitCode = await simulate(Number(values.seed), Number(values.count))
+else serve()
