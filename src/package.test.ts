@@ -8,6 +8,26 @@ import { test } from 'node:test'
 
 const ROOT = join(import.meta.dirname, '..')
 
+/** Every public door, and a cluster in the program's own process. */
+const USE_OF_THE_DOORS = `
+import { EmbeddedCluster, nodePlatform } from 'samsa'
+import { Broker } from 'samsa/broker'
+import { Admin } from 'samsa/client'
+import { ZooKeeperServer } from 'samsa/zookeeper'
+
+const platform = nodePlatform({ logLevel: 'error' })
+const cluster = await EmbeddedCluster.start(platform, {
+  brokers: 3, dataDirectory: 'data', host: '127.0.0.1', brokerPorts: [0, 0, 0], zookeeperPort: 0, overrides: {},
+})
+const admin = new Admin(platform, { bootstrapServers: cluster.bootstrapServers })
+await admin.createTopics([{ name: 't', partitions: 1, replicationFactor: 3 }])
+const [topic] = await admin.describeTopics(['t'])
+await admin.close()
+await cluster.close()
+if (!(cluster.zookeeper instanceof ZooKeeperServer) || !(cluster.brokers[0] instanceof Broker)) process.exitCode = 1
+console.log(topic.partitions[0].replicas.length + ' brokers')
+`
+
 test('the package builds, packs, installs and runs', () => {
   const folder = mkdtempSync(join(tmpdir(), 'samsa-package-'))
   const run = (command: string, args: string[], cwd: string): string =>
@@ -26,6 +46,8 @@ test('the package builds, packs, installs and runs', () => {
     run('npm', ['install', '--prefer-offline', '--no-audit', '--no-fund', join(folder, packed.filename)], folder)
     const help = run(process.execPath, ['node_modules/.bin/samsa', '--help'], folder)
     assert.match(help, /samsa up/)
+    writeFileSync(join(folder, 'doors.mjs'), USE_OF_THE_DOORS)
+    assert.equal(run(process.execPath, ['doors.mjs'], folder), '3 brokers\n')
     const { bin } = JSON.parse(readFileSync(join(folder, 'node_modules/samsa/package.json'), 'utf8')) as {
       bin: { samsa: string }
     }

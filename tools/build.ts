@@ -4,7 +4,7 @@
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, cpSync, globSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 
 const ROOT = join(import.meta.dirname, '..')
@@ -21,7 +21,8 @@ const CONFIG = {
     rewriteRelativeImportExtensions: true,
   },
   include: ['../src'],
-  exclude: ['../src/**/*.test.ts'],
+  // Tests and what only they use.
+  exclude: ['../src/**/*.test.ts', '../src/**/fake-*.ts', '../src/**/scripted-*.ts', '../src/**/plain-client.ts'],
 }
 
 const CONFIG_PATH = join(ROOT, '.cache/tsconfig.build.json')
@@ -41,12 +42,6 @@ export async function build(): Promise<void> {
       imports: { '#protocol/messages/*': './protocol/messages/*.js', '#*': './*/index.js' },
     })}\n`,
   )
-  // What the sources read as files.
-  for (const path of globSync('src/**/*.wasm', { cwd: ROOT })) {
-    const target = join(DIST, path.slice('src/'.length))
-    mkdirSync(dirname(target), { recursive: true })
-    cpSync(join(ROOT, path), target)
-  }
   chmodSync(join(DIST, 'cli/main.js'), 0o755)
 }
 

@@ -9,7 +9,7 @@ export interface Faults {
   readonly skipTruncation: boolean
   /** A follower truncates to its high watermark when it changes its leader, instead of asking by epoch (KIP-101's fault). */
   readonly truncateToHighWatermark: boolean
-  /** A follower enters the ISR although it has not reached the start of the leader's epoch (KAFKA-7128). */
+  /** A follower enters the ISR with its first fetch, whether or not it has reached the start of the leader's epoch (KAFKA-7128). */
   readonly joinIsrBeforeEpochStart: boolean
   /** LeaderAndIsr and StopReplica of a deposed controller are obeyed. */
   readonly acceptStaleControllerEpoch: boolean

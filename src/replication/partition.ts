@@ -347,9 +347,8 @@ export class Partition {
   /** Lets in a follower that has reached the high watermark and the start of this epoch (KAFKA-7128). */
   #maybeExpandIsr(role: LeaderRole, log: Log, remote: RemoteReplica): void {
     if (role.isr.kind !== 'committed' || role.isr.isr.has(remote.brokerId) || !this.#isAlive(remote.brokerId)) return
-    const { faults } = this.#context
-    if (remote.logEndOffset < log.highWatermark) return
-    if (remote.logEndOffset < role.epochStartOffset && !faults.joinIsrBeforeEpochStart) return
+    const isInsideEpoch = remote.logEndOffset >= log.highWatermark && remote.logEndOffset >= role.epochStartOffset
+    if (!isInsideEpoch && !this.#context.faults.joinIsrBeforeEpochStart) return
     this.#propose(role, pending(role.isr.isr, [...role.isr.isr, remote.brokerId]))
   }
 

@@ -55,7 +55,7 @@ export class LogReader {
 
   /** `writtenEnd`: bytes of the last segment that its file has. */
   read(request: ReadRequest, writtenEnd: number): LogRead | Promise<LogRead> {
-    if (request.offset >= request.upTo) return NOTHING
+    if (request.offset >= request.upTo || (request.maxBytes <= 0 && !request.minOneBatch)) return NOTHING
     const chunk = this.#tail.find(request.offset)
     if (chunk !== null) return this.#readChunk(chunk, request)
     return this.#readFiles(request, writtenEnd)

@@ -50,6 +50,7 @@ export class WholeFile {
   readonly #files: FileSystem
   readonly #path: string
   #next: Uint8Array | null = null
+  /** A slow write that has not replaced the file yet. As a rule there is none: writes are done when they return. */
   #writing: Promise<void> | null = null
   #isSynced = true
 
@@ -59,22 +60,23 @@ export class WholeFile {
   }
 
   /** Resolves when this version or a later one is in the file; on return as a rule. `sync` makes it safe from a power failure. */
-  write(content: Uint8Array): Promise<void> {
+  async write(content: Uint8Array): Promise<void> {
     this.#isSynced = false
     if (this.#writing !== null) {
       this.#next = content
-      return this.#writing
+      return await this.#writing
     }
-    this.#writing = this.#run(content)
-    return this.#writing
+    const replaced = replace(this.#files, this.#path, content)
+    if (replaced === undefined) return
+    this.#writing = this.#finish(replaced)
+    await this.#writing
   }
 
-  async #run(content: Uint8Array): Promise<void> {
+  async #finish(replaced: Promise<void>): Promise<void> {
     try {
-      for (let next: Uint8Array | null = content; next !== null; next = this.#takeNext()) {
-        const replaced = replace(this.#files, this.#path, next)
-        if (replaced !== undefined) await replaced
-      }
+      await replaced
+      for (let next = this.#takeNext(); next !== null; next = this.#takeNext())
+        await replace(this.#files, this.#path, next)
     } finally {
       this.#writing = null
     }

@@ -70,6 +70,10 @@ export class Faults {
     }
   }
 
+  get isStopped(): boolean {
+    return this.#stopped
+  }
+
   /** Brokers that run; all of them if none does. */
   broker(): BrokerMachine {
     const running = this.cluster.brokers.filter(({ process }) => process.isRunning)
@@ -195,6 +199,9 @@ const KINDS: Record<string, [weight: number, kind: FaultKind]> = {
   'connections lost': [3, connectionsLost],
   'slow disk': [3, slowDisk],
   'clock jump': [1, clockJump],
+  'laggard comes back': [2, laggardComesBack],
+  'deposed controller': [2, deposedController],
+  'bounced broker': [2, bouncedBroker],
 }
 
 const WEIGHTED: readonly [string, FaultKind][] = Object.entries(KINDS).flatMap(([name, [weight, kind]]) =>
@@ -255,6 +262,143 @@ function clockJump(faults: Faults): Fault {
   const jumpMs = faults.random.pick([-60_000, -1000, 1000, 60_000])
   machine.wallOffsetMs += jumpMs
   return { what: `${machine.name} by ${jumpMs} ms`, lastsMs: 0, end: () => {} }
+}
+
+/** Steps of a story that takes several faults in order; each may look how things stand. */
+function story(
+  faults: Faults,
+  what: string,
+  steps: readonly [afterMs: number, step: () => void][],
+  end: () => void,
+): Fault {
+  let atMs = 0
+  for (const [afterMs, step] of steps) {
+    atMs += afterMs
+    faults.world.after(atMs, () => faults.isStopped || step())
+  }
+  return { what, lastsMs: atMs + faults.random.between(500, 3000), end }
+}
+
+/**
+ * KAFKA-7128: a follower that fell behind comes back while the leader has just changed.
+ *
+ * 1. the third replica cannot fetch, and leaves the ISR; the second fetches slowly, so that its high watermark lags
+ * 2. the leader dies; the second leads, with a high watermark below its log's end
+ * 3. the third fetches slowly, and has reached that high watermark, but not the start of the epoch
+ */
+function laggardComesBack(faults: Faults): Fault {
+  const { world, cluster } = faults
+  const [first, second, third] = faults.random.shuffled(cluster.brokers).map(({ process }) => process) as [
+    SimulatedProcess,
+    SimulatedProcess,
+    SimulatedProcess,
+  ]
+  const mendThird = (): void => {
+    world.mend([third], [first, second])
+    world.mend([first, second], [third])
+  }
+  world.partition([third], [first, second])
+  world.slowDown(first, second, 200)
+  return story(
+    faults,
+    `${third.name} behind ${first.name} and ${second.name}`,
+    [
+      [faults.random.between(4000, 5500), () => cluster.crash(first)],
+      [
+        faults.random.between(0, 3000),
+        () => {
+          mendThird()
+          world.slowDown(second, third, faults.random.pick([20, 200, 1000]))
+        },
+      ],
+    ],
+    () => {
+      mendThird()
+      world.slowDown(first, second, 1)
+      world.slowDown(second, third, 1)
+      cluster.start(first)
+    },
+  )
+}
+
+/**
+ * A controller that was replaced goes on sending what it had decided before.
+ *
+ * 1. the controller cannot reach one broker; another dies, and the controller's word about it waits for the first
+ * 2. the controller loses ZooKeeper for longer than its session lasts, and another is elected
+ * 3. the way to the broker is open again, while the controller still does not know
+ */
+function deposedController(faults: Faults): Fault {
+  const { world, cluster } = faults
+  const controller = faults.controller().process
+  const [target, victim] = faults.random
+    .shuffled(cluster.brokers)
+    .map(({ process }) => process)
+    .filter((process) => process !== controller) as [SimulatedProcess, SimulatedProcess]
+  world.partition([controller], [target])
+  cluster.crash(victim)
+  return story(
+    faults,
+    `${controller.name}, towards ${target.name}`,
+    [
+      [faults.random.between(3200, 4500), () => world.partition([controller], [cluster.zookeeper])],
+      [faults.random.between(500, 2000), () => cluster.start(victim)],
+      [
+        faults.random.between(3500, 5000),
+        () => {
+          world.mend([controller], [target])
+          world.mend([target], [controller])
+        },
+      ],
+    ],
+    () => {
+      world.mend([controller], [target, cluster.zookeeper])
+      world.mend([target, cluster.zookeeper], [controller])
+      cluster.start(victim)
+    },
+  )
+}
+
+/**
+ * KIP-380: a broker comes back before the controller has noticed that it was gone.
+ *
+ * 1. the controller's word about a leaving broker does not reach it
+ * 2. the controller hears nothing from ZooKeeper while the broker ends and registers anew
+ * 3. the way is open again: what was meant for the broker's earlier life arrives in its new one
+ */
+function bouncedBroker(faults: Faults): Fault {
+  const { world, cluster } = faults
+  const controller = faults.controller()
+  const machine = faults.random.pick(cluster.brokers.filter((broker) => broker !== controller))
+  const { process } = machine
+  world.cut([controller.process], [process])
+  cluster.stopCleanly(machine)
+  const whenGone = (): void => {
+    if (faults.isStopped) return
+    if (process.isRunning) return world.after(5, whenGone)
+    cluster.startBroker(machine)
+    world.after(faults.random.between(200, 1200), () => world.mend([controller.process], [process]))
+    world.after(faults.random.between(1200, 2500), () => world.mend([cluster.zookeeper], [controller.process]))
+  }
+  return story(
+    faults,
+    `${process.name}, not noticed by ${controller.process.name}`,
+    [
+      [
+        faults.random.between(20, 800),
+        () => {
+          world.cut([cluster.zookeeper], [controller.process])
+          whenGone()
+        },
+      ],
+      [6000, () => {}],
+    ],
+    () => {
+      world.mend([controller.process], [process])
+      world.mend([cluster.zookeeper], [controller.process])
+      cluster.startBroker(machine)
+    },
+  )
 }
 
 function namesOf(machines: readonly SimulatedProcess[]): string {

@@ -10,6 +10,7 @@ import { PlainProducer } from '../workload/producer.ts'
 import { Recorder } from '../workload/recorder.ts'
 import { World } from '../world.ts'
 import { SimulatedCluster, type BrokerFaults } from './cluster.ts'
+import { ControlTap } from './control-tap.ts'
 import { Faults } from './faults.ts'
 import { Observer } from './observer.ts'
 
@@ -79,6 +80,7 @@ export async function runSeed(seed: number, options: SeedOptions = {}): Promise<
   const recorder = new Recorder()
   const workload = new Workload(world, cluster, recorder)
   const observer = new Observer(cluster, (partition) => recorder.highestAcknowledged(partition))
+  const tap = new ControlTap(cluster)
   const findings: string[] = []
   const isLossAllowed = mode.brokersLosePower && !mode.brokersSync
 
@@ -103,6 +105,7 @@ export async function runSeed(seed: number, options: SeedOptions = {}): Promise<
   const anomalies = [...checkHistory(recorder.operations), ...checkGroups(recorder.groupEvents)]
   const replicaFaults = observer.finish()
   if (!isLossAllowed) findings.push(...anomalies.map(told), ...replicaFaults)
+  findings.push(...tap.faults)
   findings.push(...world.findings.map(({ atMs, what }) => `${atMs.toFixed(0)}: ${what}`))
   return {
     seed,
@@ -113,7 +116,7 @@ export async function runSeed(seed: number, options: SeedOptions = {}): Promise<
     durationMs: world.nowMs,
     events: world.scheduler.eventCount,
     digest: world.trace.digest,
-    counters: { ...cluster.counters, refusedDuplicates: recorder.refusedDuplicates },
+    counters: { ...cluster.counters, refusedDuplicates: recorder.refusedDuplicates, refusedControl: tap.refused },
     notes: Object.fromEntries([...recorder.notes].sort(([a], [b]) => (a < b ? -1 : 1))),
   }
 }

@@ -84,7 +84,9 @@ export class PlainProducer {
     let sequence = 0
     let window: Batch[] = []
     while (clock.monotonic() < this.#options.untilMs || window.length > 0) {
-      const room = clock.monotonic() < this.#options.untilMs ? 1 + random.below(IN_FLIGHT_MAX) : 0
+      // The first goes alone: of a producer that it does not know a broker takes any sequence as the first one.
+      const roomMax = sequence === 0 ? 1 : 1 + random.below(IN_FLIGHT_MAX)
+      const room = clock.monotonic() < this.#options.untilMs ? roomMax : 0
       while (window.length < room) {
         const batch = this.#newBatch(partition, sequence)
         sequence += batch.count

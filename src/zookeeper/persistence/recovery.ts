@@ -7,7 +7,8 @@
  */
 import { MalformedBytesError } from '#base'
 import { joinPath, makeDirectoryDurably, type Platform } from '#platform'
-import { ZnodeTree, type TreeOptions } from '#zookeeper/tree'
+import type { TxnDigest } from '#zookeeper/protocol'
+import { DIGEST_VERSION, ZnodeTree, type TreeOptions } from '#zookeeper/tree'
 
 import { LogReader } from './log-reader.ts'
 import { listDated, logsFrom, type DatedFile } from './names.ts'
@@ -99,6 +100,8 @@ async function firstTree(
 
 async function replay(platform: Platform, logs: readonly DatedFile[], tree: ZnodeTree): Promise<number> {
   let replayed = 0
+  // In between, a snapshot taken on the fly (Apache's) holds more than its transactions so far: only the end counts.
+  let lastDigest: TxnDigest | null = null
   for (const [index, log] of logs.entries()) {
     const isNewest = index === logs.length - 1
     const file = platform.files.open(log.path, isNewest ? 'write' : 'read')
@@ -106,7 +109,8 @@ async function replay(platform: Platform, logs: readonly DatedFile[], tree: Znod
       const reader = new LogReader(file)
       for (let logged = reader.next(); logged !== null; logged = reader.next()) {
         if (logged.header.zxid <= tree.lastZxid) continue
-        tree.apply(logged)
+        tree.apply({ ...logged, digest: null })
+        lastDigest = logged.digest
         replayed++
       }
       if (reader.damage !== null) judgeDamage(platform, log, reader, tree.lastZxid, logs[index + 1])
@@ -119,6 +123,8 @@ async function replay(platform: Platform, logs: readonly DatedFile[], tree: Znod
       file.close()
     }
   }
+  if (lastDigest?.version === DIGEST_VERSION && lastDigest.treeDigest !== tree.digest)
+    platform.logger.warn(`after ${hex(tree.lastZxid)} the tree is not the one that the log was written for`)
   return replayed
 }
 

@@ -205,7 +205,7 @@ class SnapshotReader {
     if (path !== '' && (slash < 0 || this.#tree.find(path.slice(0, slash)) === undefined))
       throw new MalformedBytesError(`node ${path} comes before its parent`)
     const stat = StatPersisted.read(reader)
-    const node: Znode = { data, acl: this.#aclOf(aclId), ...stat, children: null, digest: DIGEST_UNKNOWN }
+    const node: Znode = { data, acl: this.#aclOf(aclId), ...stat, children: null, digest: DIGEST_UNKNOWN, keptBy: 0 }
     this.#tree.load(path, node)
   }
 

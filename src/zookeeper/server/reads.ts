@@ -241,5 +241,5 @@ function mayRead({ ids, skipAcl }: ReadContext, node: Znode): boolean {
 }
 
 function childrenOf(node: Znode): string[] {
-  return node.children === null ? [] : [...node.children]
+  return node.children === null ? [] : [...node.children.keys()]
 }

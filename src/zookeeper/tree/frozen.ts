@@ -17,6 +17,8 @@ export interface FrozenState {
 }
 
 export class FrozenTree {
+  /** Marks the nodes that `keep` knows; never 0. */
+  readonly id: number
   readonly state: FrozenState
   readonly #live: ReadonlyMap<string, Znode>
   /** As they were; null: did not exist. */
@@ -24,7 +26,8 @@ export class FrozenTree {
   /** Names of children that existed and have changed or gone since, by the parent's path. */
   readonly #touched = new Map<string, Set<string>>()
 
-  constructor(live: ReadonlyMap<string, Znode>, state: FrozenState) {
+  constructor(id: number, live: ReadonlyMap<string, Znode>, state: FrozenState) {
+    this.id = id
     this.#live = live
     this.state = state
   }
@@ -34,18 +37,20 @@ export class FrozenTree {
    * Invariant: the first call for a path says what it was when the tree froze.
    */
   keep(path: string, node: Znode | undefined): void {
+    if (node?.keptBy === this.id) return
     const known = this.#kept.get(path)
     if (known === undefined) this.#kept.set(path, node === undefined ? null : { ...node })
-    if (known === null || node === undefined || path === '') return
-    this.#rememberName(path)
+    if (node === undefined) return
+    node.keptBy = this.id
+    if (path !== '') this.#rememberName(path)
   }
 
   /** All nodes, each after its parent. Between two steps the live tree may change as it likes. */
   *nodes(): Generator<[string, Znode]> {
-    const root = this.#find('')
+    const root = this.#asItWas('', this.#live.get(''))
     if (root === undefined) return
     yield ['', root]
-    const levels = [{ path: '', names: this.#namesUnder(''), at: 0 }]
+    const levels = [this.#levelUnder('', root)]
     for (let level = levels.at(-1); level !== undefined; level = levels.at(-1)) {
       const name = level.names[level.at++]
       if (name === undefined) {
@@ -53,24 +58,30 @@ export class FrozenTree {
         continue
       }
       const path = `${level.path}/${name}`
-      const node = this.#find(path)
+      const node = this.#asItWas(path, level.live.get(name))
       if (node === undefined) continue
       yield [path, node]
-      levels.push({ path, names: this.#namesUnder(path), at: 0 })
+      if (node.children !== null) levels.push(this.#levelUnder(path, node))
     }
   }
 
-  #find(path: string): Znode | undefined {
-    const kept = this.#kept.get(path)
-    return kept === undefined ? this.#live.get(path) : (kept ?? undefined)
+  /** A node without the mark has not changed since: most are, and their paths need not be looked up. */
+  #asItWas(path: string, live: Znode | undefined): Znode | undefined {
+    if (live !== undefined && live.keptBy !== this.id) return live
+    return this.#kept.get(path) ?? undefined
   }
 
-  /** Some of them may have come since the tree froze: `#find` says so. */
-  #namesUnder(path: string): string[] {
-    const live = this.#live.get(path)?.children ?? NO_NAMES
-    const names = [...live]
+  /** Some of the names may have come since the tree froze: `#asItWas` says so. */
+  #levelUnder(
+    path: string,
+    node: Znode,
+  ): { path: string; live: ReadonlyMap<string, Znode>; names: string[]; at: number } {
+    // A node that was kept is a copy: its children of today are those of the node at its path, if there is one.
+    const live =
+      (node.keptBy === this.id || this.#kept.has(path) ? this.#live.get(path)?.children : node.children) ?? NOBODY
+    const names = [...live.keys()]
     for (const name of this.#touched.get(path) ?? []) if (!live.has(name)) names.push(name)
-    return names
+    return { path, live, names, at: 0 }
   }
 
   #rememberName(path: string): void {
@@ -82,4 +93,4 @@ export class FrozenTree {
   }
 }
 
-const NO_NAMES: ReadonlySet<string> = new Set()
+const NOBODY: ReadonlyMap<string, Znode> = new Map()

@@ -59,7 +59,7 @@ class Machine {
     const found: string[] = []
     const walk = (path: string): void => {
       found.push(path)
-      for (const name of [...(this.tree.find(path)!.children ?? [])].sort()) walk(`${path}/${name}`)
+      for (const name of [...(this.tree.find(path)!.children?.keys() ?? [])].sort()) walk(`${path}/${name}`)
     }
     walk('')
     return found.filter((path) => !path.startsWith('/zookeeper'))

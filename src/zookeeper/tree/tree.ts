@@ -70,6 +70,7 @@ export class ZnodeTree {
   #dataSize = 0
   #digestMismatches = 0
   #frozen: FrozenTree | null = null
+  #freezes = 0
 
   constructor({ extendedTypes }: TreeOptions) {
     this.extendedTypes = extendedTypes
@@ -154,7 +155,7 @@ export class ZnodeTree {
     let count = 0
     const pending = [path]
     for (let next = pending.pop(); next !== undefined; next = pending.pop())
-      for (const name of this.#nodes.get(next)?.children ?? []) {
+      for (const name of this.#nodes.get(next)?.children?.keys() ?? []) {
         count++
         pending.push(`${next}/${name}`)
       }
@@ -167,7 +168,7 @@ export class ZnodeTree {
    */
   freeze(): FrozenTree {
     assert(this.#frozen === null, 'a snapshot is being taken already')
-    const frozen = new FrozenTree(this.#nodes, {
+    const frozen = new FrozenTree(++this.#freezes, this.#nodes, {
       zxid: this.#lastZxid,
       digest: this.#digest,
       sessions: [...this.sessions],
@@ -187,7 +188,7 @@ export class ZnodeTree {
       const slash = path.lastIndexOf('/')
       const parent = this.#nodes.get(path.slice(0, slash))
       assert(parent !== undefined, `node ${path} comes before its parent`)
-      ;(parent.children ??= new Set()).add(path.slice(slash + 1))
+      ;(parent.children ??= new Map()).set(path.slice(slash + 1), node)
     }
     this.#nodes.set(path, node)
     this.#digest = wrap(this.#digest + BigInt(this.digestOf(path, node)))
@@ -284,8 +285,9 @@ export class ZnodeTree {
       ephemeralOwner: owner,
       children: null,
       digest: DIGEST_UNKNOWN,
+      keptBy: this.#frozen?.id ?? 0,
     }
-    ;(parent.children ??= new Set()).add(path.slice(slash + 1))
+    ;(parent.children ??= new Map()).set(path.slice(slash + 1), node)
     this.#nodes.set(path, node)
     this.#digest = wrap(this.#digest + BigInt(this.digestOf(path, node)))
     this.#dataSize += sizeOf(path, node.data)

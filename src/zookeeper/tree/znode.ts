@@ -20,10 +20,12 @@ export interface Znode {
   aversion: number
   /** See `ownership`. */
   ephemeralOwner: bigint
-  /** Names, not paths; null as long as there was none. */
-  children: Set<string> | null
+  /** By name, not path; null as long as there was none. */
+  children: Map<string, Znode> | null
   /** CRC of path, data and stat, or `DIGEST_UNKNOWN` since the last change. */
   digest: number
+  /** Number of the frozen tree that knows what it was before its last change; 0 for none. */
+  keptBy: number
 }
 
 export const DIGEST_UNKNOWN = -1
@@ -45,6 +47,7 @@ export function emptyZnode(): Znode {
     ephemeralOwner: 0n,
     children: null,
     digest: DIGEST_UNKNOWN,
+    keptBy: 0,
   }
 }
 
@@ -91,7 +94,7 @@ export function statOf(node: Znode, extendedTypes: boolean): Stat {
 }
 
 /** The part of a node that its digest covers. */
-export type Digested = Omit<Znode, 'acl' | 'children' | 'digest'>
+export type Digested = Omit<Znode, 'acl' | 'children' | 'digest' | 'keptBy'>
 
 const digestedStat = new Uint8Array(60)
 const digestedView = new DataView(digestedStat.buffer)

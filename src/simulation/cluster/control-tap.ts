@@ -1,0 +1,133 @@
+import { ByteReader } from '#base'
+import { ApiKey, ErrorCode, decodeRequestHeader, decodeResponseHeader, errorOf } from '#protocol'
+import { LeaderAndIsr } from '#protocol/messages/leader-and-isr'
+import { StopReplica } from '#protocol/messages/stop-replica'
+import { UpdateMetadata } from '#protocol/messages/update-metadata'
+
+import type { Stream } from '../socket.ts'
+import type { SimulatedCluster } from './cluster.ts'
+
+const CONTROL_APIS = new Map(
+  [LeaderAndIsr, UpdateMetadata, StopReplica].map(
+    (api): [number, typeof LeaderAndIsr | typeof UpdateMetadata | typeof StopReplica] => [api.key, api],
+  ),
+)
+const LENGTH_BYTES = 4
+const NO_EPOCH = -1
+
+/** A request of a controller that must be refused, and the broker that has to. */
+interface Forbidden {
+  readonly broker: number
+  readonly why: string
+}
+
+/**
+ * Listens to the wire between controllers and brokers. A request of a controller that was replaced, or one that is meant
+ * for an earlier life of the broker, must be refused (STALE_CONTROLLER_EPOCH, KAFKA-6082; STALE_BROKER_EPOCH, KIP-380).
+ */
+export class ControlTap {
+  readonly #cluster: SimulatedCluster
+  /** By connection. Null: it carries something else. */
+  readonly #connections = new Map<object, ControlConnection | null>()
+  readonly faults = new Set<string>()
+  /** Requests that had to be refused, and were. */
+  refused = 0
+
+  constructor(cluster: SimulatedCluster) {
+    this.#cluster = cluster
+    cluster.world.onBytes = (stream, bytes) => this.#onBytes(stream, bytes)
+  }
+
+  #onBytes(stream: Stream, bytes: Uint8Array): void {
+    let connection = this.#connections.get(stream.names)
+    if (connection === null) return
+    if (connection === undefined) {
+      const broker = this.#brokerAt(stream.to)
+      connection = broker === null || !stream.isOfRequests ? null : new ControlConnection()
+      this.#connections.set(stream.names, connection)
+      if (connection === null) return
+    }
+    const direction = stream.isOfRequests ? connection.requests : connection.responses
+    for (const frame of direction.add(bytes)) {
+      const goesOn = stream.isOfRequests
+        ? this.#onRequest(connection, frame, this.#brokerAt(stream.to)!)
+        : this.#onResponse(connection, frame)
+      if (!goesOn) return void this.#connections.set(stream.names, null)
+    }
+  }
+
+  #brokerAt(address: string): number | null {
+    return this.#cluster.brokers.find(({ process }) => process.address === address)?.id ?? null
+  }
+
+  /** False when the connection is not a controller's. */
+  #onRequest(connection: ControlConnection, frame: Uint8Array, broker: number): boolean {
+    const apiKey = new DataView(frame.buffer, frame.byteOffset).getInt16(0)
+    const api = CONTROL_APIS.get(apiKey)
+    if (api === undefined) return apiKey === ApiKey.ApiVersions
+    const reader = new ByteReader(frame)
+    const { apiVersion, correlationId } = decodeRequestHeader(reader)
+    const { controllerEpoch, brokerEpoch } = api.request.decode(reader, apiVersion)
+    const why = this.#reasonToRefuse(broker, controllerEpoch, brokerEpoch)
+    if (why !== null) connection.forbidden.set(correlationId, { broker, why: `${api.name} ${why}` })
+    connection.versions.set(correlationId, [apiKey, apiVersion])
+    return true
+  }
+
+  #reasonToRefuse(broker: number, controllerEpoch: number, brokerEpoch: number): string | null {
+    const services = this.#cluster.brokers.find(({ id }) => id === broker)?.broker?.services
+    if (services === undefined) return null
+    if (controllerEpoch < services.replicas.controllerEpoch)
+      return `of controller epoch ${controllerEpoch}, after ${services.replicas.controllerEpoch}`
+    if (brokerEpoch !== NO_EPOCH && brokerEpoch < services.brokerEpoch)
+      return `for broker epoch ${brokerEpoch}, before ${services.brokerEpoch}`
+    return null
+  }
+
+  #onResponse(connection: ControlConnection, frame: Uint8Array): boolean {
+    const correlationId = new DataView(frame.buffer, frame.byteOffset).getInt32(0)
+    const asked = connection.versions.get(correlationId)
+    if (asked === undefined) return true
+    connection.versions.delete(correlationId)
+    const forbidden = connection.forbidden.get(correlationId)
+    if (forbidden === undefined) return true
+    connection.forbidden.delete(correlationId)
+    const [apiKey, version] = asked
+    const reader = new ByteReader(frame)
+    decodeResponseHeader(reader, apiKey, version)
+    const { errorCode } = CONTROL_APIS.get(apiKey)!.response.decode(reader, version)
+    if (errorCode === ErrorCode.STALE_CONTROLLER_EPOCH || errorCode === ErrorCode.STALE_BROKER_EPOCH) this.refused += 1
+    else this.faults.add(`broker ${forbidden.broker} answered ${errorOf(errorCode).name} to ${forbidden.why}`)
+    return true
+  }
+}
+
+class ControlConnection {
+  readonly requests = new Frames()
+  readonly responses = new Frames()
+  /** Requests without an answer yet: their API and version. */
+  readonly versions = new Map<number, [apiKey: number, version: number]>()
+  readonly forbidden = new Map<number, Forbidden>()
+}
+
+/** Whole frames out of pieces. */
+class Frames {
+  #held = new Uint8Array(0)
+
+  add(bytes: Uint8Array): Uint8Array[] {
+    const frames: Uint8Array[] = []
+    const together = new Uint8Array(this.#held.length + bytes.length)
+    together.set(this.#held)
+    together.set(bytes, this.#held.length)
+    const view = new DataView(together.buffer)
+    let at = 0
+    while (together.length - at >= LENGTH_BYTES) {
+      const end = at + LENGTH_BYTES + view.getInt32(at)
+      if (end > together.length) break
+      frames.push(together.subarray(at + LENGTH_BYTES, end))
+      at = end
+    }
+    this.#held = together.slice(at)
+    return frames
+  }
+}
