@@ -6,10 +6,10 @@ import { MalformedBytesError } from '#base'
 import { FileError, joinPath } from '#platform'
 import type { RecordBatchView } from '#protocol/records'
 
-import { headersIn } from './batch-scan.ts'
+import { CorruptSegmentError, headersIn } from './batch-scan.ts'
 import { readEpochCheckpoint } from './checkpoints.ts'
 import { LeaderEpochs } from './leader-epochs.ts'
-import type { LogConfig } from './log-config.ts'
+import { isCompacted, type LogConfig } from './log-config.ts'
 import type { LogDirectory } from './log-directory.ts'
 import { LogSegment } from './log-segment.ts'
 import { Log, type LogEnvironment } from './log.ts'
@@ -179,19 +179,33 @@ class Loader {
       if (!(error instanceof MalformedBytesError)) throw error
       this.#environment.logger.warn('leader epochs are read from the log, since their checkpoint is unreadable', error)
       this.#epochs = new LeaderEpochs()
-      for (const segment of this.#segments)
-        for (const { batch } of segment.headersFrom(segment.baseOffset)) noteEpoch(this.#epochs, batch)
+      for (const segment of this.#segments) this.#readEpochsOf(segment)
       this.#epochsChanged = true
     }
     this.#epochs.onChange = () => (this.#epochsChanged = true)
   }
 
-  /** After a clean stop indexes are whole, unless someone removed them. */
+  /** From the first byte on, by no index: after a crash neither the indexes nor the tail can be trusted yet. */
+  #readEpochsOf(segment: LogSegment): void {
+    try {
+      for (const { batch } of headersIn(segment.file, 0, segment.size)) noteEpoch(this.#epochs, batch)
+    } catch (error) {
+      if (!(error instanceof CorruptSegmentError)) throw error
+    }
+  }
+
+  /**
+   * Indexes are whole after a clean stop and below the recovery point, unless someone removed them. Segments behind it are
+   * left to `#recover`, which must see what is torn in them.
+   */
   async #mendIndexes(): Promise<void> {
-    for (const segment of this.#segments) {
+    const end = this.#log.isClean ? this.#segments.length : this.#firstUnsynced()
+    for (let index = 0; index < Math.min(end, this.#segments.length); index++) {
+      const segment = this.#segments[index]!
       if (segment.hasSaneIndexes()) continue
-      segment.recover(this.#log.config.indexIntervalBytes, (batch) => noteEpoch(this.#epochs, batch))
-      if (segment !== this.#segments.at(-1)) await segment.seal(false)
+      const cut = segment.recover(this.#log.config.indexIntervalBytes, (batch) => noteEpoch(this.#epochs, batch))
+      if (cut > 0) this.#dropBehind(index, cut)
+      if (index < this.#segments.length - 1) await segment.seal(true)
     }
   }
 
@@ -209,14 +223,20 @@ class Loader {
         this.#producers.endOffset = batch.nextOffset
       })
       if (cut > 0 || this.#leavesGap(index)) this.#dropBehind(index, cut)
-      if (index < this.#segments.length - 1) await segment.seal(false)
+      if (index < this.#segments.length - 1) await segment.seal(true)
     }
     for (const [segment, entry] of aborted) await segment.transactionIndex.append(entry)
   }
 
-  /** An emptied segment in the middle means that what follows does not continue the log. */
+  /**
+   * Whether what follows does not continue the log: a power failure may keep a later segment and lose batches at the end of
+   * the one before. Kept, the hole would never be filled from the leader. Only compaction leaves gaps of its own.
+   */
   #leavesGap(index: number): boolean {
-    return index < this.#segments.length - 1 && this.#segments[index]!.size === 0
+    const segment = this.#segments[index]!
+    const next = this.#segments[index + 1]
+    if (next === undefined) return false
+    return segment.size === 0 || (!isCompacted(this.#log.config) && segment.readNextOffset() < next.baseOffset)
   }
 
   #dropBehind(index: number, cut: number): void {

@@ -273,15 +273,16 @@ export class Log {
   }
 
   /**
-   * Appends what a follower fetched: whole batches with the leader's offsets and epochs. All of them are checked
-   * before the first is appended. Throws `FollowerAppendError` for bytes that do not continue the log.
+   * Appends what a follower fetched: whole batches with the leader's offsets and epochs. Throws `FollowerAppendError` for bytes
+   * that do not continue the log, before anything is appended; and at a batch whose CRC is wrong, when those before it are.
    */
   appendAsFollower(records: Uint8Array): void {
     if (this.isOffline) throw new FollowerAppendError(`log directory of ${this.name} is offline`)
-    const batches = checkFollowed(records, this.#nextOffset, this.name)
-    for (const { position, size } of batches) {
-      const copy = this.#copyToTail(records.subarray(position, position + size))
-      this.#keep(new RecordBatchView(copy))
+    for (const { position, size } of checkFollowed(records, this.#nextOffset, this.name)) {
+      const batch = new RecordBatchView(this.#copyToTail(records.subarray(position, position + size)))
+      if (!batch.hasValidCrc())
+        throw new FollowerAppendError(`${this.name}: the CRC of the batch at ${batch.baseOffset} is wrong`)
+      this.#keep(batch)
     }
   }
 

@@ -1,0 +1,163 @@
+/** What a crash or a power failure leaves, and what recovery makes of it. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+
+import { encodeUtf8 } from '#base'
+import type { Platform } from '#platform'
+import { RecordBatchBuilder, batchesOf } from '#protocol/records'
+import { World } from '#simulation'
+import { LogManager, logConfig, type Log, type LogConfig } from '#storage'
+
+const FOLDER = '/data/t-0'
+
+/** Runs the program in a simulated process; whatever fails, fails the test. */
+async function inWorld(world: World, program: (platform: Platform) => Promise<void>): Promise<void> {
+  let outcome: { error: unknown } | null = null
+  world.process('broker').start(
+    async (platform) => {
+      await program(platform)
+      outcome = { error: null }
+    },
+    (error) => (outcome = { error }),
+  )
+  await world.runUntil(() => outcome !== null, 3_600_000, 100)
+  const { error } = outcome as unknown as { error: unknown }
+  if (error !== null) throw error
+}
+
+const open = (platform: Platform, config: Partial<LogConfig> = {}): Promise<LogManager> =>
+  LogManager.open({ platform, directories: ['/data'], topicConfig: () => logConfig(config) })
+
+const later = (platform: Platform, ms: number): Promise<void> =>
+  new Promise((resolve) => void platform.clock.setTimer(ms, () => resolve()))
+
+/** Batches of one record each, of about 280 bytes. */
+function append(log: Log, count: number, timestamp = 1000): void {
+  for (let index = 0; index < count; index++) {
+    const builder = new RecordBatchBuilder()
+    builder.append({ timestamp: timestamp + index, key: null, value: new Uint8Array(200).fill(log.nextOffset) })
+    assert.equal(log.appendAsLeader(builder.build(), 1, 'client').kind, 'appended')
+  }
+}
+
+async function offsetsOf(log: Log): Promise<number[]> {
+  const offsets: number[] = []
+  for (let offset = log.logStartOffset; offset < log.logEndOffset;) {
+    const { records, hold } = await log.read({ offset, maxBytes: 5000, upTo: log.logEndOffset, minOneBatch: true })
+    assert.ok(records.length > 0)
+    for (const batch of batchesOf(records)) {
+      offsets.push(batch.baseOffset)
+      offset = batch.nextOffset
+    }
+    hold?.release()
+  }
+  return offsets
+}
+
+const upTo = (end: number): number[] => Array.from({ length: end }, (_, index) => index)
+
+/** A log of four segments, three records each, left by a crash before any of them was sealed; then the damage. */
+async function crashedAndDamaged(world: World, damage: (platform: Platform) => Promise<void> | void): Promise<void> {
+  await inWorld(world, async (platform) => {
+    const logs = await open(platform, { segmentBytes: 1000 })
+    const log = logs.getOrCreate({ topic: 't', partition: 0 })
+    append(log, 12)
+    log.writePending()
+    assert.deepEqual(log.segmentBaseOffsets, [0, 3, 6, 9])
+  })
+  world.process('broker').crash()
+  await inWorld(world, async (platform) => damage(platform))
+  world.process('broker').crash()
+}
+
+/** Opens the log as it was left, and expects it to hold the records below `end` and to go on there. */
+async function recoversTo(world: World, end: number, config: Partial<LogConfig> = {}): Promise<void> {
+  await inWorld(world, async (platform) => {
+    const logs = await open(platform, { segmentBytes: 1000, ...config })
+    const log = logs.log('t', 0)
+    assert.ok(log !== null, 'the directory is usable')
+    assert.deepEqual(await offsetsOf(log), upTo(end))
+    assert.equal(log.latestEpoch, 1)
+    append(log, 1)
+    await log.settle()
+    assert.deepEqual(await offsetsOf(log), upTo(end + 1))
+    await logs.close()
+  })
+}
+
+const pathOf = (base: number, suffix = '.log'): string => `${FOLDER}/${String(base).padStart(20, '0')}${suffix}`
+
+function cutOff(platform: Platform, path: string, bytes: number): void {
+  const file = platform.files.open(path, 'write')
+  file.truncate(file.size() - bytes)
+  file.close()
+}
+
+test('a power failure leaves a prefix, however many segments were still to be synced', async () => {
+  for (let seed = 1; seed <= 60; seed++) {
+    const world = new World(500 + seed)
+    await inWorld(world, async (platform) => {
+      const logs = await open(platform, { segmentBytes: 1000 })
+      const log = logs.getOrCreate({ topic: 't', partition: 0 })
+      append(log, 4)
+      await log.flush()
+      for (let step = 0; step < 3; step++) {
+        append(log, 4)
+        await log.settle()
+        await later(platform, platform.random.below(8))
+      }
+    })
+    world.process('broker').powerFail()
+    await inWorld(world, async (platform) => {
+      const logs = await open(platform, { segmentBytes: 1000 })
+      const log = logs.log('t', 0)!
+      assert.ok(log.logEndOffset >= 4, `seed ${seed}`)
+      assert.deepEqual(await offsetsOf(log), upTo(log.logEndOffset), `seed ${seed}`)
+      await logs.close()
+    })
+  }
+})
+
+test('a torn segment ends the log, also where its index was never written', async () => {
+  const world = new World(1)
+  await crashedAndDamaged(world, (platform) => {
+    platform.files.remove(pathOf(3, '.index'))
+    cutOff(platform, pathOf(3), 10)
+  })
+  await recoversTo(world, 5)
+})
+
+test('a segment that ends before the next one begins ends the log', async () => {
+  const world = new World(2)
+  await crashedAndDamaged(world, (platform) => {
+    const file = platform.files.open(pathOf(3), 'write')
+    file.truncate((file.size() / 3) * 2)
+    file.close()
+  })
+  await recoversTo(world, 5)
+})
+
+test('compaction leaves gaps between segments: they are none that end the log', async () => {
+  const world = new World(3)
+  await crashedAndDamaged(world, (platform) => {
+    const file = platform.files.open(pathOf(3), 'write')
+    file.truncate((file.size() / 3) * 2)
+    file.close()
+  })
+  await inWorld(world, async (platform) => {
+    const logs = await open(platform, { segmentBytes: 1000, cleanupPolicy: ['compact'] })
+    assert.deepEqual(await offsetsOf(logs.log('t', 0)!), [0, 1, 2, 3, 4, 6, 7, 8, 9, 10, 11])
+    await logs.close()
+  })
+})
+
+test('an unreadable epoch checkpoint beside a torn tail costs the tail, not the directory', async () => {
+  for (const torn of [3, 9]) {
+    const world = new World(4)
+    await crashedAndDamaged(world, async (platform) => {
+      await platform.files.open(`${FOLDER}/leader-epoch-checkpoint`, 'truncate').write([encodeUtf8('')], 0)
+      cutOff(platform, pathOf(torn), 10)
+    })
+    await recoversTo(world, torn + 2)
+  }
+})
