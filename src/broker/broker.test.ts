@@ -28,6 +28,8 @@ import { BrokerConnection, type SendOptions } from '#rpc'
 import { ZooKeeperClient } from '#zookeeper/client'
 import { ZooKeeperServer, parseZooCfg } from '#zookeeper/server'
 
+import { HANDLERS } from './handlers/index.ts'
+
 interface Cluster {
   readonly directory: string
   readonly zookeeperPort: number
@@ -383,4 +385,149 @@ test('controllers of the past and requests for earlier lives are refused', async
     topics: [],
   })
   assert.equal(stale.errorCode, ErrorCode.STALE_BROKER_EPOCH)
+})
+
+test('a dynamic configuration of all brokers is obeyed, and shown with its source', async (t) => {
+  const world = await cluster(t)
+  const connection = world.connect(await world.start(1, { 'message.max.bytes': '3000' }))
+  await untilController(connection)
+  await createTopic(connection, 'd')
+  const change = (resourceName: string, name: string, value: string) =>
+    connection.send(IncrementalAlterConfigs, {
+      resources: [{ resourceType: 4, resourceName, configs: [{ name, configOperation: 0, value }] }],
+      validateOnly: false,
+    })
+  assert.equal((await produce(connection, 'd', batch('x'.repeat(2000)))).errorCode, 0)
+  assert.equal((await change('', 'message.max.bytes', '1000')).responses[0]!.errorCode, 0)
+  assert.equal((await change('', 'broker.rack', 'r')).responses[0]!.errorCode, ErrorCode.INVALID_CONFIG)
+  assert.equal((await change('2', 'message.max.bytes', '1')).responses[0]!.errorCode, ErrorCode.INVALID_REQUEST)
+  const tooLarge = { name: 'd', partitionData: [{ index: 0, records: batch('x'.repeat(2000)) }] }
+  await until(connection, Produce, { acks: 1, timeoutMs: 1000, topicData: [tooLarge] }, ({ responses }) => {
+    return responses[0]!.partitionResponses[0]!.errorCode === ErrorCode.MESSAGE_TOO_LARGE
+  })
+  const described = await connection.send(DescribeConfigs, {
+    resources: [{ resourceType: 4, resourceName: '1', configurationKeys: ['message.max.bytes', 'ssl.key.password'] }],
+    includeSynonyms: true,
+  })
+  assert.deepEqual(
+    described.results[0]!.configs.map(({ name, value, configSource, synonyms }) => [
+      name,
+      value,
+      configSource,
+      synonyms.map((each) => each.source),
+    ]),
+    [
+      ['message.max.bytes', '1000', 3, [3, 4, 5]],
+      ['ssl.key.password', null, 5, []],
+    ],
+  )
+})
+
+test('every version of every API that is advertised has an answer', async (t) => {
+  const world = await cluster(t)
+  const broker = await world.start(1)
+  const connection = world.connect(broker)
+  await untilController(connection)
+  const { topicId } = await createTopic(connection, 'v')
+  const group = { groupId: 'g', generationId: -1, generationIdOrMemberEpoch: -1, memberId: '' }
+  /** What a request needs beyond its defaults; the version decides between names and ids, one and many. */
+  const requests: Record<string, (version: number) => object> = {
+    Produce: () => ({
+      acks: 1,
+      timeoutMs: 100,
+      topicData: [
+        {
+          name: 'v',
+          partitionData: [
+            { index: 0, records: batch('x') },
+            { index: 9, records: batch('x') },
+          ],
+        },
+      ],
+    }),
+    Fetch: (version) => ({
+      maxWaitMs: 0,
+      minBytes: 0,
+      topics: [
+        {
+          ...(version < 13 ? { topic: 'v' } : { topicId }),
+          partitions: [0, 9].map((partition) => ({ partition, fetchOffset: 0, partitionMaxBytes: 1000 })),
+        },
+      ],
+    }),
+    ListOffsets: () => ({
+      replicaId: -1,
+      topics: [
+        {
+          name: 'v',
+          partitions: [
+            { partitionIndex: 0, timestamp: -1 },
+            { partitionIndex: 9, timestamp: 5 },
+          ],
+        },
+      ],
+    }),
+    Metadata: () => ({ topics: [{ name: 'v' }, { name: 'no such!' }] }),
+    LeaderAndIsr: () => ({ controllerId: 1, controllerEpoch: 0, brokerEpoch: 0, liveLeaders: [], type: 0 }),
+    StopReplica: () => ({ controllerId: 1, controllerEpoch: 0, brokerEpoch: 0, deletePartitions: false }),
+    UpdateMetadata: () => ({ controllerId: 1, controllerEpoch: 0, brokerEpoch: 0, liveBrokers: [] }),
+    ControlledShutdown: () => ({ brokerId: 9 }),
+    OffsetCommit: () => ({
+      ...group,
+      topics: ['v', 'w'].map((name) => ({
+        name,
+        partitions: [{ partitionIndex: 0, committedOffset: 1, committedMetadata: '' }],
+      })),
+    }),
+    OffsetFetch: (version) => {
+      const topics = [{ name: 'v', partitionIndexes: [0] }]
+      return version < 8 ? { groupId: 'g', topics } : { groups: [{ groupId: 'g', topics }] }
+    },
+    FindCoordinator: (version) => (version < 4 ? { key: 'g' } : { coordinatorKeys: ['g'] }),
+    JoinGroup: () => ({
+      ...group,
+      sessionTimeoutMs: 1,
+      rebalanceTimeoutMs: 1,
+      protocolType: 'consumer',
+      protocols: [],
+    }),
+    SyncGroup: () => ({ ...group, assignments: [] }),
+    Heartbeat: () => group,
+    LeaveGroup: (version) => (version < 3 ? group : { groupId: 'g', members: [{ memberId: 'm' }] }),
+    OffsetDelete: () => ({ groupId: 'g', topics: [] }),
+    DescribeGroups: () => ({ groups: ['g'] }),
+    DeleteGroups: () => ({ groupsNames: ['g'] }),
+    ApiVersions: () => ({ clientSoftwareName: 'a', clientSoftwareVersion: '1' }),
+    CreateTopics: () => ({
+      topics: [{ name: 'no such!', numPartitions: 1, replicationFactor: 1, assignments: [], configs: [] }],
+    }),
+    DeleteTopics: (version) =>
+      version < 6 ? { topicNames: ['w'], timeoutMs: 1 } : { topics: [{ name: 'w', topicId: ZERO_UUID }], timeoutMs: 1 },
+    InitProducerId: () => ({ transactionalId: null, transactionTimeoutMs: 1 }),
+    OffsetForLeaderEpoch: () => ({ topics: [{ topic: 'v', partitions: [{ partition: 0, leaderEpoch: 0 }] }] }),
+    DescribeConfigs: () => ({ resources: [{ resourceType: 2, resourceName: 'v', configurationKeys: null }] }),
+    AlterConfigs: () => ({ resources: [{ resourceType: 2, resourceName: 'v', configs: [] }], validateOnly: true }),
+    IncrementalAlterConfigs: () => ({
+      resources: [{ resourceType: 2, resourceName: 'v', configs: [] }],
+      validateOnly: true,
+    }),
+    DescribeLogDirs: () => ({ topics: null }),
+    CreatePartitions: () => ({
+      topics: [{ name: 'v', count: 1, assignments: null }],
+      timeoutMs: 1,
+      validateOnly: true,
+    }),
+    ElectLeaders: () => ({ topicPartitions: null, timeoutMs: 1 }),
+    AlterPartitionReassignments: () => ({ topics: [] }),
+    AlterPartition: () => ({ brokerId: 9, topics: [] }),
+    DescribeCluster: () => ({ includeClusterAuthorizedOperations: true }),
+    AllocateProducerIds: () => ({ brokerId: 9 }),
+  }
+  const address = { host: '127.0.0.1', port: broker.boundPort, clientId: 'versions', fixedVersions: true }
+  const client = new BrokerConnection(world.platform, address)
+  t.after(() => client.close())
+  for (const { api, minVersion, maxVersion } of HANDLERS)
+    for (let version = minVersion; version <= maxVersion; version++)
+      await client.send(api, requests[api.name]?.(version) ?? {}, { version })
+  assert.deepEqual(world.lines, [])
 })

@@ -29,8 +29,10 @@ export class DynamicConfig {
 
   /** Reads both nodes. What does not fit is left out with a warning, and the rest holds. */
   async reload(): Promise<void> {
-    const perBroker = await this.#read(String(this.#brokerId))
-    const clusterDefault = await this.#read(DEFAULT_ENTITY)
+    const [perBroker, clusterDefault] = await Promise.all([
+      this.#read(String(this.#brokerId)),
+      this.#read(DEFAULT_ENTITY),
+    ])
     const { texts } = this.#config
     if (sameTexts(texts.perBroker, perBroker) && sameTexts(texts.clusterDefault, clusterDefault)) return
     try {

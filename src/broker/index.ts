@@ -1,3 +1,4 @@
-export { Broker, type BrokerOptions } from './broker.ts'
+export { Broker } from './broker.ts'
 export { ConfigError, parseProperties, parseServerProperties, type BrokerConfig } from './config/index.ts'
 export type { BrokerServices } from './services.ts'
+export type { BrokerOptions } from './parts.ts'

@@ -21,6 +21,7 @@ export class Registration {
   readonly #zk: RetryingZooKeeper
   readonly #broker: BrokerRegistration
   #epoch = -1
+  #isHeld = false
 
   constructor(
     platform: Platform,
@@ -32,14 +33,19 @@ export class Registration {
     this.#broker = { ...broker, jmxPort: -1, features: {} }
   }
 
-  /** −1 while not registered. */
+  /** Of the last registration, also when its session has ended: what is meant for lives before it stays refused. −1 before the first. */
   get epoch(): number {
     return this.#epoch
   }
 
+  /** Whether the znode is there, as far as is known. */
+  get isHeld(): boolean {
+    return this.#isHeld
+  }
+
   /** The session has ended, and the znode with it. */
   forget(): void {
-    this.#epoch = -1
+    this.#isHeld = false
   }
 
   /**
@@ -55,6 +61,7 @@ export class Registration {
         const { czxid } = await this.#zk.createEphemeral(path, data)
         this.#epoch = Number(czxid)
         assert(Number.isSafeInteger(this.#epoch), 'a broker epoch lies within 2^53')
+        this.#isHeld = true
         return
       } catch (error) {
         if (!isZkError(error, 'NODEEXISTS')) throw error

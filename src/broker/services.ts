@@ -27,7 +27,7 @@ export interface BrokerServices {
   readonly clusterId: string
   /** In force now: it changes when a dynamic configuration does. */
   readonly config: BrokerConfig
-  /** Of the present registration: the czxid of its znode. −1 between a session's end and the next registration. */
+  /** Of the last registration: the czxid of its znode. */
   readonly brokerEpoch: number
   readonly advertisedApis: readonly AdvertisedApi[]
   /** Version of the znode `/feature`; −1 when it is absent or disabled. */

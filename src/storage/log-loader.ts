@@ -9,7 +9,7 @@ import type { RecordBatchView } from '#protocol/records'
 import { CorruptSegmentError, headersIn } from './batch-scan.ts'
 import { readEpochCheckpoint } from './checkpoints.ts'
 import { LeaderEpochs } from './leader-epochs.ts'
-import { isCompacted, type LogConfig } from './log-config.ts'
+import { UNLIMITED, isCompacted, type LogConfig } from './log-config.ts'
 import type { LogDirectory } from './log-directory.ts'
 import { LogSegment } from './log-segment.ts'
 import { Log, type LogEnvironment } from './log.ts'
@@ -88,7 +88,15 @@ class Loader {
     this.#epochs.truncateFromStart(logStartOffset)
     this.#loadProducers(logStartOffset, logEndOffset)
     for (const segment of this.#segments) segment.rest()
-    return this.#build(logStartOffset, logEndOffset)
+    const log = this.#build(logStartOffset, logEndOffset)
+    if (!isClean && this.#countsSyncedOnly) await log.flush()
+    return log
+  }
+
+  /** Where the topic asks for syncs, what a killed process had written but not synced must not count before it is. */
+  get #countsSyncedOnly(): boolean {
+    const { flushMessages, flushMs } = this.#log.config
+    return Math.min(flushMessages, flushMs) !== UNLIMITED
   }
 
   #build(logStartOffset: number, logEndOffset: number): Log {
@@ -109,7 +117,8 @@ class Loader {
       },
       this.#environment,
     )
-    if (this.#epochsChanged) log.saveEpochs()
+    // What a killed process wrote last may not be on the disk yet.
+    if (this.#epochsChanged || !isClean) log.saveEpochs()
     return log
   }
 
@@ -203,7 +212,11 @@ class Loader {
     for (let index = 0; index < Math.min(end, this.#segments.length); index++) {
       const segment = this.#segments[index]!
       if (segment.hasSaneIndexes()) continue
+      const aborted = [...segment.transactionIndex.entries]
       const cut = segment.recover(this.#log.config.indexIntervalBytes, (batch) => noteEpoch(this.#epochs, batch))
+      // Without the producers of that time they cannot be told from the batches alone.
+      const end = segment.readNextOffset()
+      for (const entry of aborted) if (entry.lastOffset < end) await segment.transactionIndex.append(entry)
       if (cut > 0) this.#dropBehind(index, cut)
       if (index < this.#segments.length - 1) await segment.seal(true)
     }

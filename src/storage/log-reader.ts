@@ -41,6 +41,8 @@ export class LogReader {
   readonly #buffers: ReadBuffers
   /** Offset that a reader will ask for next, to the place where it lies. */
   readonly #places = new Map<number, LogPosition>()
+  /** How often the log was cut. */
+  #cuts = 0
 
   constructor(segments: readonly LogSegment[], tail: LogTail, buffers: ReadBuffers) {
     this.#segments = segments
@@ -50,6 +52,7 @@ export class LogReader {
 
   /** The log was cut: places known before may lie elsewhere now. */
   forget(): void {
+    this.#cuts += 1
     this.#places.clear()
   }
 
@@ -109,9 +112,13 @@ export class LogReader {
       segment.file.read(buffer.bytes, range.start)
       return this.#finish(segment, range, request, buffer.bytes, buffer)
     }
-    return segment.file
-      .readLater(buffer.bytes, range.start)
-      .then(() => this.#finish(segment, range, request, buffer.bytes, buffer))
+    const cuts = this.#cuts
+    return segment.file.readLater(buffer.bytes, range.start).then(() => {
+      if (this.#cuts === cuts) return this.#finish(segment, range, request, buffer.bytes, buffer)
+      // What was read may be of the log as it was before and after the cut, and lies elsewhere by now.
+      buffer.release()
+      return NOTHING
+    })
   }
 
   /** Keeps the whole batches below the bound; reads again where not even the first one fitted. */

@@ -183,6 +183,8 @@ export class LogWriter {
 
   /** The file keeps what is good; nothing else is tried. */
   #writeFailed(run: WriteRun, error: unknown): void {
+    // Of a log that was let go of nothing is written any more; that its file is closed harms nobody.
+    if (this.#isClosed) return
     try {
       run.segment.file.truncate(run.position)
     } catch {
@@ -274,6 +276,7 @@ export class LogWriter {
     const folders = this.#unsyncedFolders
     this.#unsyncedFolders = []
     for (const segment of due) if (!segment.isDeleted) await segment.file.sync()
+    if (this.#isClosed) return
     await epochFile.sync()
     for (const folder of folders) await directory.files.syncDirectory(folder)
   }

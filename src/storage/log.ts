@@ -111,6 +111,8 @@ export class Log {
   /** Where the next batch begins; ahead of the end by what is appended and not yet written. */
   #nextOffset: number
   #highWatermark: number
+  /** Rolled segments whose indexes are not yet on stable storage. */
+  readonly #unsealed = new Set<LogSegment>()
   /** Timers that remove deleted files. */
   readonly #removals = new Set<Timer>()
 
@@ -189,8 +191,11 @@ export class Log {
     return this.#highWatermark
   }
 
+  /** Everything below is on stable storage, indexes included: recovery makes them anew only from here on. */
   get recoveryPoint(): number {
-    return this.#writer.recoveryPoint
+    let offset = this.#writer.recoveryPoint
+    for (const { baseOffset } of this.#unsealed) offset = Math.min(offset, baseOffset)
+    return offset
   }
 
   /** Below it every transaction is decided: what consumers that read only committed records may see. */
@@ -385,6 +390,7 @@ export class Log {
       this.#segments.push(this.#newSegment(baseOffset))
     })
     if (this.directory.isOffline) return
+    this.#unsealed.add(old)
     this.#writer.writePending()
     this.#writer.inBackground('sealing a segment', this.#seal(old, baseOffset, snapshot))
   }
@@ -403,6 +409,7 @@ export class Log {
     await files.syncDirectory(this.#folder)
     if (this.isOffline) return
     if (this.#writer.cuts !== cuts) return files.remove(this.#snapshotPath(nextBaseOffset))
+    this.#unsealed.delete(segment)
     this.#writer.advanceRecoveryPoint(nextBaseOffset)
     if (!segment.isDeleted) segment.rest()
   }
@@ -510,6 +517,7 @@ export class Log {
     if (segments.length === 0) return
     this.#guard('deleting segments', () => {
       for (const segment of segments) {
+        this.#unsealed.delete(segment)
         segment.markDeleted()
         this.directory.files.remove(this.#snapshotPath(segment.baseOffset))
       }
@@ -538,6 +546,7 @@ export class Log {
     this.#reader.forget()
     const keep = this.#segments.filter((segment) => segment.baseOffset <= offset).length
     this.#deleteSegments(this.#segments.splice(keep))
+    this.#unsealed.delete(this.#activeSegment)
     const nowMs = this.#environment.clock.now()
     this.#writer.inBackground('truncating the transaction index', this.#activeSegment.truncateTo(offset, nowMs))
     // A batch that holds the offset went whole, so that the end may lie before it.
@@ -627,7 +636,7 @@ export class Log {
           this.#snapshotPath(this.logEndOffset),
           encodeProducerSnapshot(this.producers.producers()),
         )
-      await this.#activeSegment.seal(true)
+      for (const segment of [...this.#unsealed, this.#activeSegment]) await segment.seal(true)
       this.#writer.noteNewName(this.#folder)
       await this.#writer.flush()
     }
@@ -641,7 +650,7 @@ export class Log {
     // What was to be removed later is removed at the next start.
     for (const timer of this.#removals) timer.cancel()
     this.#writer.close(() => this.#tail.clear())
-    for (const segment of this.#segments) segment.closeFile()
+    for (const segment of this.#segments) segment.retire()
   }
 
   /** The partition's folder goes to be deleted under another name. */

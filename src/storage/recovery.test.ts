@@ -161,3 +161,101 @@ test('an unreadable epoch checkpoint beside a torn tail costs the tail, not the 
     await recoversTo(world, torn + 2)
   }
 })
+
+test('making an index anew keeps what is known of aborted transactions', async () => {
+  const world = new World(5)
+  const aborted = { producerId: 7, firstOffset: 4, lastOffset: 5, lastStableOffset: 6 }
+  await inWorld(world, async (platform) => {
+    const logs = await open(platform, { segmentBytes: 1000 })
+    append(logs.getOrCreate({ topic: 't', partition: 0 }), 12)
+    await logs.close()
+    const entry = new DataView(new ArrayBuffer(34))
+    const { producerId, firstOffset, lastOffset, lastStableOffset } = aborted
+    for (const [at, value] of [producerId, firstOffset, lastOffset, lastStableOffset].entries())
+      entry.setBigInt64(2 + 8 * at, BigInt(value))
+    await platform.files.open(pathOf(3, '.txnindex'), 'write').write([new Uint8Array(entry.buffer)], 0)
+    platform.files.remove(pathOf(3, '.timeindex'))
+  })
+  world.process('broker').crash()
+  await inWorld(world, async (platform) => {
+    const logs = await open(platform, { segmentBytes: 1000 })
+    assert.deepEqual(logs.log('t', 0)!.abortedTransactions(0, 12), [aborted])
+    await logs.close()
+  })
+})
+
+test('where the topic asks for syncs, what a killed process left counts only after its sync', async () => {
+  for (let seed = 1; seed <= 10; seed++) {
+    const world = new World(700 + seed)
+    const config = { segmentBytes: 1000, flushMessages: 1 }
+    await inWorld(world, async (platform) => {
+      const logs = await open(platform, config)
+      const log = logs.getOrCreate({ topic: 't', partition: 0 })
+      append(log, 2)
+      await log.flush()
+      append(log, 3)
+      log.writePending()
+    })
+    world.process('broker').crash()
+    let counted = 0
+    await inWorld(world, async (platform) => {
+      const logs = await open(platform, config)
+      counted = logs.log('t', 0)!.countedEndOffset
+    })
+    assert.equal(counted, 5)
+    world.process('broker').powerFail()
+    await inWorld(world, async (platform) => {
+      const logs = await open(platform, config)
+      assert.equal(logs.log('t', 0)!.logEndOffset, counted, `seed ${seed}`)
+      await logs.close()
+    })
+  }
+})
+
+test('a segment whose sealing was overtaken by a cut is sealed at a clean stop', async () => {
+  const world = new World(7)
+  await inWorld(world, async (platform) => {
+    const logs = await open(platform, { segmentBytes: 1000 })
+    append(logs.getOrCreate({ topic: 't', partition: 0 }), 2, 1000)
+    await logs.close()
+  })
+  world.process('broker').crash()
+  await inWorld(world, async (platform) => {
+    const logs = await open(platform, { segmentBytes: 1000 })
+    const log = logs.log('t', 0)!
+    append(log, 10, 2000)
+    log.writePending()
+    log.truncateTo(7)
+    assert.deepEqual(log.segmentBaseOffsets, [0, 3, 6])
+    await later(platform, 1000)
+    assert.equal(log.recoveryPoint, 0, 'indexes of the first segment are not safe')
+    await log.flush()
+    assert.equal(log.recoveryPoint, 0)
+    await logs.close()
+  })
+  world.process('broker').crash()
+  await inWorld(world, async (platform) => {
+    const logs = await open(platform, { segmentBytes: 1000 })
+    assert.deepEqual(logs.log('t', 0)!.findTimestamp(2000n, 7), { timestamp: 2000n, offset: 2 })
+    await logs.close()
+  })
+})
+
+test('a log that is let go of makes no files any more', async () => {
+  await inWorld(new World(8), async (platform) => {
+    const logs = await open(platform, { segmentBytes: 1000, flushMessages: 1, fileDeleteDelayMs: 1 })
+    const log = logs.getOrCreate({ topic: 't', partition: 0 })
+    append(log, 12)
+    log.writePending()
+    logs.delete('t', 0)
+    const fresh = logs.getOrCreate({ topic: 't', partition: 0 })
+    append(fresh, 1)
+    await later(platform, 1000)
+    assert.equal(fresh.isOffline, false)
+    assert.deepEqual(
+      platform.files.list(FOLDER).filter((name) => name.endsWith('.log')),
+      ['00000000000000000000.log'],
+    )
+    await logs.close()
+  })
+})

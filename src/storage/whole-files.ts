@@ -52,7 +52,9 @@ export class WholeFile {
   #next: Uint8Array | null = null
   /** A slow write that has not replaced the file yet. As a rule there is none: writes are done when they return. */
   #writing: Promise<void> | null = null
+  /** Whether the last version is safe, or the sync under way covers it. */
   #isSynced = true
+  #syncing: Promise<void> | null = null
 
   constructor(files: FileSystem, path: string) {
     this.#files = files
@@ -91,8 +93,17 @@ export class WholeFile {
   /** Makes what was last written safe from a power failure. */
   async sync(): Promise<void> {
     if (this.#writing !== null) await this.#writing
-    if (this.#isSynced) return
+    if (this.#isSynced) {
+      await this.#syncing
+      return
+    }
     this.#isSynced = true
-    await syncWhole(this.#files, this.#path)
+    const syncing = syncWhole(this.#files, this.#path)
+    this.#syncing = syncing
+    try {
+      await syncing
+    } finally {
+      if (this.#syncing === syncing) this.#syncing = null
+    }
   }
 }

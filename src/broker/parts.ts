@@ -1,0 +1,321 @@
+/** The parts of a broker and how they are joined: each room gets what it needs, and hears of what concerns it. */
+import { Controller } from '#controller'
+import type { GroupCoordinator } from '#coordinator/group'
+import { PERSISTENT_PATHS, SequencePrefix, encodeLogDirEvent } from '#metadata/znodes'
+import { NetworkError, type Platform } from '#platform'
+import { AllocateProducerIds } from '#protocol/messages/allocate-producer-ids'
+import { NO_FAULTS, type Faults, type ReplicaManager } from '#replication'
+import { RpcServer } from '#rpc'
+import { LogManager } from '#storage'
+import { CreateMode, ZooKeeperClient } from '#zookeeper/client'
+
+import { controlChannel, leaderEndpoint, type ChannelOptions } from './channels.ts'
+import { ConfigAdministration } from './config-administration.ts'
+import { ConfigChanges } from './config-changes.ts'
+import { ConfigError, type BrokerConfig, type ListenerEndpoint } from './config/index.ts'
+import { ControllerClient } from './controller-client.ts'
+import { DynamicConfig } from './dynamic-config.ts'
+import { FinalizedFeatures } from './features.ts'
+import { joinGroupCoordinator } from './group-join.ts'
+import { FetchSessionCache } from './handlers/fetch-sessions.ts'
+import { ADVERTISED_APIS, HANDLERS } from './handlers/index.ts'
+import { establishIdentity, type Identity } from './identity.ts'
+import { InternalTopics } from './internal-topics.ts'
+import { MetadataCache } from './metadata-cache.ts'
+import { ProducerIds } from './producer-ids.ts'
+import { Registration } from './registration.ts'
+import { joinReplicaManager } from './replication-join.ts'
+import type { BrokerServices } from './services.ts'
+import { TopicAdministration } from './topic-administration.ts'
+import { TopicConfigStore } from './topic-configs.ts'
+
+export interface BrokerOptions {
+  /** Seeded faults, for the simulation. */
+  readonly faults?: Partial<Faults>
+  /** Ends a start that waits (for an earlier life's session to run out). */
+  readonly signal?: AbortSignal
+}
+
+/** What the parts reach only after they have been joined. */
+export interface Bound {
+  services: BrokerServices | null
+  /** The broker can do nothing any more. */
+  halt(): void
+}
+
+export interface Parts {
+  readonly bound: Bound
+  readonly identity: Identity
+  /** As it was at the start. */
+  readonly config: BrokerConfig
+  /** Bound ports by listener name. */
+  readonly ports: ReadonlyMap<string, number>
+  readonly zk: ZooKeeperClient
+  readonly registration: Registration
+  readonly changes: ConfigChanges
+  readonly features: FinalizedFeatures
+  readonly logs: LogManager
+  readonly replicas: ReplicaManager
+  readonly groups: GroupCoordinator
+  readonly controller: Controller
+  readonly controllerClient: ControllerClient
+  readonly rpc: RpcServer
+  readonly services: BrokerServices
+}
+
+type OnOpened = (close: () => Promise<void> | void) => void
+
+/**
+ * Opens and connects everything, and registers nothing: ZooKeeper, the listeners, the data, and what works on them. `onOpened` is
+ * told how to undo each step.
+ */
+export async function joinParts(
+  platform: Platform,
+  given: BrokerConfig,
+  options: BrokerOptions,
+  onOpened: OnOpened,
+): Promise<Parts> {
+  const bound: Bound = { services: null, halt() {} }
+  const zk = await onBehalfOf('zookeeper.connect', connectZooKeeper(platform, given))
+  onOpened(() => zk.close())
+  await Promise.all(PERSISTENT_PATHS.map((path) => zk.retrying.ensurePath(path)))
+  const identity = await establishIdentity(platform, zk.retrying, given)
+  const dynamic = new DynamicConfig(zk.retrying, platform.logger, identity.brokerId, given)
+  await dynamic.reload()
+  const { config } = dynamic
+
+  const rpc = new RpcServer(
+    platform,
+    HANDLERS.map((handler) => ({ ...handler, handle: (request) => handler.handle(bound.services!, request) })),
+    config,
+  )
+  onOpened(() => rpc.close())
+  const ports = await listen(rpc, config)
+
+  const topicConfigs = new TopicConfigStore(zk.retrying, platform.logger, config.texts)
+  await topicConfigs.load()
+  const opening = LogManager.open({
+    platform,
+    directories: config.logDirectories,
+    topicConfig: (topic) => topicConfigs.of(topic),
+    producerIdExpirationMs: config.producerIdExpirationMs,
+  })
+  const logs = await onBehalfOf('log.dirs', opening)
+  onOpened(() => logs.close())
+
+  const base = { bound, platform, options, identity, dynamic, config, ports, zk, rpc, topicConfigs, logs }
+  const working = joinWorkingParts(base, onOpened)
+  listenToEachOther(base, working)
+  const services = servicesOf(base, working)
+  bound.services = services
+  return { ...base, ...working, services }
+}
+
+/** What stands on the ground when the rest is joined. */
+interface Base {
+  readonly bound: Bound
+  readonly platform: Platform
+  readonly options: BrokerOptions
+  readonly identity: Identity
+  readonly dynamic: DynamicConfig
+  readonly config: BrokerConfig
+  readonly ports: ReadonlyMap<string, number>
+  readonly zk: ZooKeeperClient
+  readonly topicConfigs: TopicConfigStore
+  readonly logs: LogManager
+}
+
+interface WorkingParts {
+  readonly metadata: MetadataCache
+  readonly registration: Registration
+  readonly controllerClient: ControllerClient
+  readonly replicas: ReplicaManager
+  readonly groups: GroupCoordinator
+  readonly controller: Controller
+  readonly features: FinalizedFeatures
+  readonly changes: ConfigChanges
+}
+
+function joinWorkingParts(base: Base, onOpened: OnOpened): WorkingParts {
+  const { platform, identity, config, ports, zk, topicConfigs, logs, dynamic } = base
+  const { brokerId } = identity
+  const metadata = new MetadataCache(platform.clock)
+  const registration = new Registration(platform, zk.retrying, {
+    id: brokerId,
+    endpoints: advertisedEndpoints(platform, config, ports),
+    rack: config.brokerRack === '' ? null : config.brokerRack,
+  })
+  const controllerClient = new ControllerClient(platform, metadata, {
+    listenerName: config.interBrokerListener,
+    ...channelOptions(config, String(brokerId)),
+  })
+  onOpened(() => controllerClient.close())
+
+  const replicas = joinReplicaManager({
+    platform,
+    brokerId,
+    config,
+    logs,
+    metadata,
+    topicConfigs,
+    controllerClient,
+    registration,
+    faults: { ...NO_FAULTS, ...base.options.faults },
+    groups: () => groups,
+    onDirectoryFailure: (path, remaining) => onDirectoryFailure(base, path, remaining),
+    leader: (leader, fetcherId) =>
+      leaderEndpoint(platform, leader, {
+        ...channelOptions(config, `broker-${brokerId}-fetcher-${fetcherId}`),
+        timeoutMs: config.replicaSocketTimeoutMs,
+      }),
+  })
+  onOpened(() => replicas.close())
+  const groups: GroupCoordinator = joinGroupCoordinator(platform, config, metadata, replicas)
+  onOpened(() => groups.close())
+  const controller = new Controller(
+    platform,
+    zk.retrying,
+    { ...config, brokerId, interBrokerListenerName: config.interBrokerListener },
+    { controlChannel: (target) => controlChannel(platform, target, channelOptions(config, String(brokerId))) },
+  )
+  onOpened(() => controller.close())
+
+  const features = new FinalizedFeatures(zk.retrying, platform.logger)
+  const changes = new ConfigChanges(platform, zk.retrying, (entityPath) =>
+    applyChange(entityPath, brokerId, dynamic, topicConfigs),
+  )
+  onOpened(() => changes.close())
+  return { metadata, registration, controllerClient, replicas, groups, controller, features, changes }
+}
+
+function listenToEachOther({ dynamic, topicConfigs }: Base, working: WorkingParts): void {
+  const { metadata, replicas, groups, controller } = working
+  dynamic.onChange((changed) => topicConfigs.setBrokerTexts(changed.texts))
+  topicConfigs.onChange((topic, topicConfig) => {
+    replicas.topicConfigChanged(topic)
+    if (topicConfig.uncleanLeaderElectionEnable) controller.onUncleanLeaderElectionEnabled(topic)
+  })
+  metadata.onChange((image, { removed }) => {
+    for (const { topic } of removed) if (image.topic(topic) === undefined) topicConfigs.forget(topic)
+    if (removed.length > 0) groups.onPartitionsDeleted(removed)
+    replicas.metadataChanged()
+  })
+}
+
+function servicesOf(base: Base, working: WorkingParts): BrokerServices {
+  const { platform, identity, dynamic, config, zk, topicConfigs, logs } = base
+  const { metadata, registration, controllerClient, replicas, groups, controller, features } = working
+  const { brokerId, clusterId } = identity
+  const currentConfig = (): BrokerConfig => dynamic.config
+  const topicAdministration = new TopicAdministration(platform, zk.retrying, metadata, currentConfig)
+  return {
+    platform,
+    brokerId,
+    clusterId,
+    get config() {
+      return dynamic.config
+    },
+    get brokerEpoch() {
+      return registration.epoch
+    },
+    advertisedApis: ADVERTISED_APIS,
+    get finalizedFeaturesEpoch() {
+      return features.epoch
+    },
+    zk: zk.retrying,
+    metadata,
+    topicConfigs,
+    configAdministration: new ConfigAdministration(zk.retrying, platform.logger, {
+      brokerId,
+      metadata,
+      config: currentConfig,
+      readTopic: (topic) => topicConfigs.read(topic),
+    }),
+    topicAdministration,
+    internalTopics: new InternalTopics(topicAdministration, config),
+    producerIds: new ProducerIds(platform, () => {
+      const request = { brokerId, brokerEpoch: registration.epoch }
+      return controllerClient.send(AllocateProducerIds, request, { timeoutMs: config.requestTimeoutMs })
+    }),
+    fetchSessions: new FetchSessionCache(platform.random, config.maxIncrementalFetchSessionCacheSlots),
+    logs,
+    replicas,
+    groups,
+    controller,
+  }
+}
+
+function channelOptions(config: BrokerConfig, clientId: string): ChannelOptions {
+  const { controllerSocketTimeoutMs: timeoutMs, socketConnectionSetupTimeoutMs: connectTimeoutMs } = config
+  return { clientId, timeoutMs, connectTimeoutMs }
+}
+
+async function connectZooKeeper(platform: Platform, config: BrokerConfig): Promise<ZooKeeperClient> {
+  return await ZooKeeperClient.connect(platform, {
+    connect: config.zookeeperConnect,
+    sessionTimeoutMs: config.zookeeperSessionTimeoutMs,
+    connectionTimeoutMs: config.zookeeperConnectionTimeoutMs ?? config.zookeeperSessionTimeoutMs,
+    requestsInFlightMax: config.zookeeperMaxInFlightRequests,
+    createChroot: true,
+  })
+}
+
+/** What cannot be opened is told with the key that names it. */
+async function onBehalfOf<T>(key: string, opening: Promise<T>): Promise<T> {
+  try {
+    return await opening
+  } catch (cause) {
+    throw new ConfigError(`${key}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause })
+  }
+}
+
+async function listen(rpc: RpcServer, { endpoints }: BrokerConfig): Promise<Map<string, number>> {
+  const ports = new Map<string, number>()
+  for (const { listenerName, host, port } of endpoints) {
+    try {
+      ports.set(listenerName, await rpc.listen(listenerName, host === '' ? '0.0.0.0' : host, port))
+    } catch (error) {
+      if (!(error instanceof NetworkError)) throw error
+      throw new ConfigError(`listeners: ${listenerName} cannot listen on ${host}:${port}: ${error.message}`, {
+        cause: error,
+      })
+    }
+  }
+  return ports
+}
+
+/** With the ports that were free, and the machine's name where none was given. */
+function advertisedEndpoints(
+  platform: Platform,
+  { advertisedEndpoints: endpoints }: BrokerConfig,
+  ports: ReadonlyMap<string, number>,
+): ListenerEndpoint[] {
+  return endpoints.map((endpoint) => ({
+    ...endpoint,
+    host: endpoint.host === '' ? (platform.network.hostName ?? 'localhost') : endpoint.host,
+    port: endpoint.port === 0 ? ports.get(endpoint.listenerName)! : endpoint.port,
+  }))
+}
+
+/** The controller learns from a note in ZooKeeper that it must ask which replicas are gone. */
+function onDirectoryFailure({ platform, identity, zk, bound }: Base, path: string, remaining: number): void {
+  const note = encodeLogDirEvent(identity.brokerId)
+  zk.retrying
+    .create(SequencePrefix.logDirEvent, note, { mode: CreateMode.persistentSequential })
+    .catch((error: unknown) => platform.logger.error(`the failure of ${path} could not be told`, error))
+  if (remaining > 0) return
+  platform.logger.error('no log directory is left: the broker leaves the cluster')
+  bound.halt()
+}
+
+/** `topics/T`, `brokers/N`, `brokers/<default>`; what concerns quotas, users and addresses is not carried out yet. */
+async function applyChange(
+  entityPath: string,
+  brokerId: number,
+  dynamic: DynamicConfig,
+  topicConfigs: TopicConfigStore,
+): Promise<void> {
+  const [type, entity = ''] = entityPath.split('/')
+  if (type === 'topics') await topicConfigs.reload(entity)
+  else if (type === 'brokers' && (entity === '<default>' || entity === String(brokerId))) await dynamic.reload()
+}
