@@ -61,7 +61,7 @@ export function pointsOf(sizes: Sizes, brokers: number): Point[] {
           produceAndConsume(side, topic, replicationFactor, size, sizes.records[size], properties),
       })
   points.push({
-    name: `paced: ${PACED_RATE} records/s of 1 KiB, acks all, linger 0`,
+    name: `${PACED_RATE} records/s of 1 KiB, acks all, linger 0`,
     measure: async (side, topic) => {
       await create(side, topic, replicationFactor)
       const { latencies } = await produce(side, topic, 1024, sizes.pacedRecords, PACED_RATE, PRODUCERS.defaults)
@@ -69,7 +69,7 @@ export function pointsOf(sizes: Sizes, brokers: number): Point[] {
     },
   })
   points.push({
-    name: 'end to end, one at a time, acks all',
+    name: 'one at a time, acks all',
     measure: async (side, topic) => {
       await create(side, topic, replicationFactor, 1)
       const { stdout } = await javaTool(

@@ -78,9 +78,7 @@ async function configuration(brokers: number): Promise<Row[]> {
   const sides: Side[] = []
   try {
     for (const implementation of implementations) sides.push(await startSide(implementation, brokers))
-    rows.push(
-      ...rowsOf(name, 'idle', sides, new Map(sides.map((side) => [side, { 'resident, idle': brokerResident(side) }]))),
-    )
+    rows.push(...rowsOf(name, 'idle', sides, new Map(sides.map((side) => [side, { resident: brokerResident(side) }]))))
     const points = pointsOf(sizes, brokers)
     for (const round of ['cold', 'warm'] as const)
       for (const [index, point] of points.entries()) {
@@ -103,12 +101,7 @@ async function configuration(brokers: number): Promise<Row[]> {
         if (round === 'warm') rows.push(...rowsOf(name, point.name, sides, figures))
       }
     rows.push(
-      ...rowsOf(
-        name,
-        'after all',
-        sides,
-        new Map(sides.map((side) => [side, { 'resident, after all': brokerResident(side) }])),
-      ),
+      ...rowsOf(name, 'after all', sides, new Map(sides.map((side) => [side, { resident: brokerResident(side) }]))),
     )
   } finally {
     for (const side of sides) await stopSide(side)

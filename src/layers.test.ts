@@ -41,15 +41,7 @@ const ALLOWED: Record<string, readonly string[]> = {
     'zookeeper/persistence',
   ],
   'zookeeper/client': ['base', 'platform', 'net', 'zookeeper/protocol'],
-  controller: [
-    'base',
-    'platform',
-    'protocol',
-    'protocol/messages',
-    'metadata',
-    'metadata/znodes',
-    'zookeeper/client',
-  ],
+  controller: ['base', 'platform', 'protocol', 'protocol/messages', 'metadata', 'metadata/znodes', 'zookeeper/client'],
   broker: [
     'base',
     'platform',
@@ -113,7 +105,10 @@ function faultOf(path: string, room: string, target: string): string | null {
   if (target.startsWith('#')) {
     const imported = target.startsWith('#protocol/messages/') ? 'protocol/messages' : target.slice(1)
     // A test may always see the simulated world and a ZooKeeper server: what pure code and drivers are tested in.
-    if (imported === room || (path.endsWith('.test.ts') && ['simulation', 'platform/node', 'zookeeper/server'].includes(imported)))
+    if (
+      imported === room ||
+      (path.endsWith('.test.ts') && ['simulation', 'platform/node', 'zookeeper/server'].includes(imported))
+    )
       return null
     const allowed = ALLOWED[room]
     if (allowed === undefined) return `room ${room} has no row in the layering table`

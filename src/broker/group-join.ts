@@ -61,6 +61,8 @@ class GroupMetadataLog implements CoordinatorLog {
   async *read(partition: number, leaderEpoch: number): AsyncIterable<Uint8Array> {
     const log = this.#replicas.partition(GROUP_METADATA_TOPIC, partition)?.log
     if (log == null || !this.#leads(partition, leaderEpoch)) throw new Error(`partition ${partition} is not led here`)
+    // What this broker fetched last as a follower may still be on its way to the file.
+    await log.settle()
     let offset = log.logStartOffset
     while (offset < log.logEndOffset) {
       if (!this.#leads(partition, leaderEpoch)) throw new Error(`partition ${partition} is no longer led here`)

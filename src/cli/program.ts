@@ -11,6 +11,7 @@ const EXPECTED_ERRORS: ReadonlySet<string> = new Set([
   'UserError',
   'ConfigError',
   'ZooCfgError',
+  'RecoveryError',
   'KafkaError',
   'NetworkError',
   'FileError',

@@ -118,7 +118,7 @@ async function withAdmin(options: ClusterOptions, use: (admin: Admin) => Promise
     const admin = new Admin(nodePlatform({ logLevel: 'error' }), {
       bootstrapServers: options.bootstrapServer,
       clientId: 'samsa-cli',
-      apiTimeoutMs: options.timeout,
+      defaultApiTimeoutMs: options.timeout,
       requestTimeoutMs: options.timeout,
     })
     try {

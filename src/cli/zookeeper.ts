@@ -13,8 +13,10 @@ export async function zookeeper(file: string): Promise<void> {
   for (const warning of warnings) platform.logger.warn(warning)
   const server = await ZooKeeperServer.start(platform, config)
   platform.logger.info(`ZooKeeper listens on port ${server.port}`)
-  await stopRequested()
+  // It stops by itself when its log cannot be written, and has said so then.
+  const failure = await Promise.race([stopRequested(), server.stopped])
   await server.close()
+  if (failure instanceof Error) process.exitCode = 1
 }
 
 export function readSettings(file: string): string {

@@ -2,7 +2,8 @@
  * Memory for frames that did not arrive whole, in powers of two, used again by whichever connection needs
  * it next: a connection owns some only while it holds part of a frame, and no large fresh buffer is made per frame.
  */
-const SMALLEST_BYTES = 1024
+/** Ten thousand half-open connections hold a few bytes each. */
+const SMALLEST_BYTES = 64
 /** Larger ones are left to the garbage collector: frames that need them are rare. */
 const LARGEST_KEPT_BYTES = 1024 * 1024
 /** Per size. All sizes together keep at most 16 MiB. */

@@ -60,8 +60,6 @@ export class FrameError extends Error {
 export class FramedConnection {
   readonly remoteHost: string
   readonly remotePort: number
-  readonly localHost: string
-  readonly localPort: number
   readonly #socket: Socket
   readonly #clock: Clock
   readonly #logger: Logger
@@ -109,8 +107,6 @@ export class FramedConnection {
     this.#idleTimeoutMs = options.idleTimeoutMs ?? 0
     this.remoteHost = socket.remoteHost
     this.remotePort = socket.remotePort
-    this.localHost = socket.localHost
-    this.localPort = socket.localPort
     this.#lastActivityMs = this.#clock.monotonic()
   }
 
@@ -124,6 +120,14 @@ export class FramedConnection {
       onClose: (error) => this.#onClose(error),
     })
     if (this.#idleTimeoutMs > 0) this.#armIdleTimer(this.#idleTimeoutMs)
+  }
+
+  get localHost(): string {
+    return this.#socket.localHost
+  }
+
+  get localPort(): number {
+    return this.#socket.localPort
   }
 
   get closed(): boolean {

@@ -122,9 +122,25 @@ class FetchPass {
     const bounds = boundsOf(log)
     const upTo = readableEnd(log, this.#request.isolation)
     const maxBytes = Math.max(0, Math.min(wanted.maxBytes, this.#bytesLeft))
-    const read = log.read({ offset: wanted.fetchOffset, maxBytes, upTo, minOneBatch: this.bytes === 0 })
-    if (read instanceof Promise) return read.then((done) => this.#add(wanted, log, bounds, upTo, done))
-    this.#add(wanted, log, bounds, upTo, read)
+    const request = { offset: wanted.fetchOffset, maxBytes, upTo, minOneBatch: this.bytes === 0 }
+    try {
+      const read = log.read(request)
+      if (read instanceof Promise)
+        return read.then(
+          (done) => this.#add(wanted, log, bounds, upTo, done),
+          (error: unknown) => this.#readFailed(wanted, log, error),
+        )
+      this.#add(wanted, log, bounds, upTo, read)
+    } catch (error) {
+      this.#readFailed(wanted, log, error)
+    }
+  }
+
+  /** The disk failed under the read, or the log was let go of meanwhile. */
+  #readFailed(wanted: FetchPartitionParameters, log: Log, error: unknown): void {
+    if (log.isOffline) return this.#refuse(wanted, ErrorCode.KAFKA_STORAGE_ERROR, null)
+    this.release()
+    throw error
   }
 
   #add(wanted: FetchPartitionParameters, log: Log, bounds: LogBounds, upTo: number, { records, hold }: LogRead): void {

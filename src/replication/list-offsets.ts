@@ -36,10 +36,15 @@ export function listOffset(
     case latestTiered:
       return answer(wanted, { leaderEpoch: partition.leaderEpoch })
     case maxTimestamp:
-      return found(wanted, log, log.findMaxTimestamp(), false)
+      return found(wanted, log, below(end, log.findMaxTimestamp()), isUnsure)
     default:
       return found(wanted, log, log.findTimestamp(BigInt(Math.trunc(wanted.timestamp)), end), isUnsure)
   }
+}
+
+/** Only what may be fetched may be spoken of. */
+function below(end: number, record: FoundTimestamp | null): FoundTimestamp | null {
+  return record !== null && record.offset < end ? record : null
 }
 
 function found(

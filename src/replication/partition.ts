@@ -243,6 +243,9 @@ export class Partition {
 
   /** `done` is called when the leader has everything below `offset` (acks=1) or every replica in sync does (acks=all). */
   await(wait: OffsetWait, acks: number): void {
+    // Another append of the same request may have found that the directory has failed.
+    if (this.#role.kind !== 'leader')
+      return wait.done(this.#role.kind === 'offline' ? ErrorCode.KAFKA_STORAGE_ERROR : ErrorCode.NOT_LEADER_OR_FOLLOWER)
     if (acks === 1 || this.#context.faults.acknowledgeBeforeFollowers) {
       this.#awaitingEnd.add(wait)
       this.#serveEnd()

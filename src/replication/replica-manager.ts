@@ -56,6 +56,9 @@ const DEBUG_CONSUMER = -2
 const EPOCH_DURING_DELETE = -2
 const NO_EPOCH = -1
 
+/** What one log may be ahead of its file before those who produce to it wait. */
+const UNWRITTEN_BYTES_MAX = 16 * 1024 * 1024
+
 export class ReplicaManager {
   readonly #options: ReplicaManagerOptions
   readonly #clock: Clock
@@ -258,6 +261,19 @@ export class ReplicaManager {
     for (const { index, partition, offset } of waits)
       partition.await({ offset, done: (errorCode) => waiting.complete(index, errorCode) }, request.acks)
     return waiting.done
+  }
+
+  /**
+   * Null, or when the disks have caught up with what was appended to these partitions. A client that may append more before
+   * that fills the memory. Never rejects.
+   */
+  backlogOf(entries: readonly AppendEntry[]): Promise<void> | null {
+    const behind: Promise<void>[] = []
+    for (const { topic, partition } of entries) {
+      const log = this.partition(topic, partition)?.log
+      if (log != null && log.unwrittenBytes > UNWRITTEN_BYTES_MAX) behind.push(log.settle())
+    }
+    return behind.length === 0 ? null : Promise.all(behind).then(() => undefined)
   }
 
   #append(

@@ -197,3 +197,18 @@ test('a lock has one holder and dies with it', async () => {
     async ({ files }) => void files.lock('.lock'),
   )
 })
+
+test('of two syncs of a directory the one that ends last does not undo the other', async () => {
+  for (let seed = 1; seed <= 20; seed++) {
+    await steps(
+      new World(seed),
+      async ({ files }) => {
+        const first = files.syncDirectory('/')
+        files.open('f', 'write').close()
+        await Promise.all([first, files.syncDirectory('/')])
+      },
+      (process) => process.powerFail(),
+      async ({ files }) => assert.ok(files.exists('f')),
+    )
+  }
+})

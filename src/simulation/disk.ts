@@ -32,6 +32,8 @@ export interface DiskDirectory {
   readonly entries: Map<string, DiskNode>
   /** As it is on stable storage. */
   durableEntries: Map<string, DiskNode>
+  /** The capture that made them so. Of two syncs under way the later one may end first, and the earlier must not undo it. */
+  durableCapture: number
   modifiedMs: number
 }
 
@@ -42,6 +44,13 @@ interface NameChange {
   readonly directory: DiskDirectory
   /** Names and what they stand for afterwards; null: nothing. */
   readonly names: readonly (readonly [string, DiskNode | null])[]
+}
+
+/** The names that a sync of a directory which was begun will make durable. */
+export interface NamesCapture {
+  readonly number: number
+  readonly entries: Map<string, DiskNode>
+  readonly changes: ReadonlySet<NameChange>
 }
 
 /** What a sync that was begun will make durable. */
@@ -62,6 +71,7 @@ export class SimulatedDisk {
   /** Bytes that fit; a write beyond them fails with ENOSPC. */
   capacityBytes = Infinity
   #usedBytes = 0
+  #captures = 1
 
   get usedBytes(): number {
     return this.#usedBytes
@@ -133,13 +143,16 @@ export class SimulatedDisk {
   }
 
   /** The names of the directory as they are now; `makeNamesDurable` takes them. */
-  captureNames(directory: DiskDirectory): { entries: Map<string, DiskNode>; changes: Set<NameChange> } {
+  captureNames(directory: DiskDirectory): NamesCapture {
     const changes = new Set(this.#unsyncedNames.filter((change) => change.directory === directory))
-    return { entries: new Map(directory.entries), changes }
+    return { number: this.#captures++, entries: new Map(directory.entries), changes }
   }
 
-  makeNamesDurable(directory: DiskDirectory, capture: ReturnType<SimulatedDisk['captureNames']>): void {
-    directory.durableEntries = capture.entries
+  makeNamesDurable(directory: DiskDirectory, capture: NamesCapture): void {
+    if (capture.number > directory.durableCapture) {
+      directory.durableEntries = capture.entries
+      directory.durableCapture = capture.number
+    }
     this.#unsyncedNames = this.#unsyncedNames.filter((change) => !capture.changes.has(change))
   }
 
@@ -299,7 +312,7 @@ function writablePage(file: DiskFile, index: number): Uint8Array {
 }
 
 function newDirectory(nowMs: number): DiskDirectory {
-  return { kind: 'directory', entries: new Map(), durableEntries: new Map(), modifiedMs: nowMs }
+  return { kind: 'directory', entries: new Map(), durableEntries: new Map(), durableCapture: 0, modifiedMs: nowMs }
 }
 
 export function partsOf(path: string): string[] {

@@ -2,7 +2,7 @@
  * `npm run simulate -- --seed N --count M`: runs seeds N to N+M-1 on all cores and prints one line for each,
  * in order; what is printed for a seed is the same every time, for one commit and one version of Node.
  *
- *     --seed N        first seed (default: 1)
+ *     --seed N        first seed (default: 1); `commit` takes one that follows from the commit
  *     --count M       how many (default: 1)
  *     --trace         prints every delivered event of the (one) seed
  *     --log           prints what its processes log
@@ -27,6 +27,9 @@ const BREAKS: Record<string, SeedOptions> = {
   'zookeeper-answers-early': { zookeeperAnswersEarly: true },
 }
 
+/** Hexadecimal digits of the commit that a seed is made of. */
+const COMMIT_DIGITS = 7
+
 /** From so many seeds on, something that never happened is a fault of the simulation. */
 const COUNTERS_JUDGED_FROM = 30
 
@@ -41,6 +44,12 @@ const { values } = parseArgs({
   },
 })
 const options = values.break === undefined ? {} : breakNamed(values.break)
+
+function firstSeed(): number {
+  if (values.seed !== 'commit') return Number(values.seed)
+  const hash = parseInt(commit().slice(0, COMMIT_DIGITS), 16)
+  return Number.isNaN(hash) ? 1 : hash
+}
 
 function breakNamed(name: string): SeedOptions {
   const found = BREAKS[name]
@@ -167,5 +176,5 @@ function commit(): string {
   }
 }
 
-if (process.send === undefined) process.exitCode = await simulate(Number(values.seed), Number(values.count))
+if (process.send === undefined) process.exitCode = await simulate(firstSeed(), Number(values.count))
 else serve()

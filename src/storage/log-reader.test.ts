@@ -24,6 +24,8 @@ function batches(recordCounts: readonly number[]): Uint8Array {
   return Uint8Array.from(bytes)
 }
 
+const sizeOf = ({ size }: LogSegment): number => size
+
 test('a read that was under way when the log was cut gives nothing, and leads no later one astray', async () => {
   let content = batches([1, 1, 1, 1])
   const firstBatches = 2 * (content.length / 4)
@@ -48,16 +50,41 @@ test('a read that was under way when the log was cut gives nothing, and leads no
   } as unknown as LogSegment
   const active = { baseOffset: 100, size: 0, positionOf: () => null } as unknown as LogSegment
   const reader = new LogReader([segment, active], new LogTail(new TailMemory()), new ReadBuffers())
-  const under = reader.read({ offset: 0, maxBytes: firstBatches, upTo: 4, minOneBatch: true }, 0)
+  const under = reader.read({ offset: 0, maxBytes: firstBatches, upTo: 4, minOneBatch: true }, sizeOf)
   reader.forget()
   content = batches([1, 3, 3])
   finish()
   assert.equal((await under).records.length, 0)
 
-  const next = reader.read({ offset: 2, maxBytes: 10_000, upTo: 7, minOneBatch: true }, 0)
+  const next = reader.read({ offset: 2, maxBytes: 10_000, upTo: 7, minOneBatch: true }, sizeOf)
   finish()
   assert.deepEqual(
     [...batchesOf((await next).records)].map(({ baseOffset }) => baseOffset),
     [1, 4],
   )
+})
+
+test('where the file has less than the segment, nothing is read from what a buffer held before', async () => {
+  const content = batches([1, 1, 1, 1])
+  const written = content.subarray(0, content.length / 2)
+  const readNow = (into: Uint8Array, position: number): number => {
+    const there = written.subarray(position, position + into.length)
+    into.set(there)
+    return there.length
+  }
+  const rolled = {
+    baseOffset: 0,
+    size: content.length,
+    positionOf: () => 0,
+    file: { readLater: async (into: Uint8Array, position: number) => readNow(into, position) },
+  } as unknown as LogSegment
+  const active = { baseOffset: 4, size: 0, positionOf: () => null } as unknown as LogSegment
+  const buffers = new ReadBuffers()
+  // Batches of another log, as an earlier read left them.
+  const used = buffers.take(content.length)
+  used.bytes.set(batches([1, 1, 1, 1]))
+  used.release()
+  const reader = new LogReader([rolled, active], new LogTail(new TailMemory()), buffers)
+  const { records } = await reader.read({ offset: 0, maxBytes: 10_000, upTo: 4, minOneBatch: true }, sizeOf)
+  assert.equal(records.length, written.length)
 })

@@ -2,7 +2,7 @@
 import { BATCH_HEADER_BYTES, RecordBatchView } from '#protocol/records'
 
 import type { LogSegment } from './log-segment.ts'
-import type { ReadBuffers } from './read-buffers.ts'
+import type { ReadBuffer, ReadBuffers } from './read-buffers.ts'
 import type { Hold, LogTail, TailChunk } from './tail-cache.ts'
 
 export interface ReadRequest {
@@ -56,12 +56,12 @@ export class LogReader {
     this.#places.clear()
   }
 
-  /** `writtenEnd`: bytes of the last segment that its file has. */
-  read(request: ReadRequest, writtenEnd: number): LogRead | Promise<LogRead> {
+  /** `endOf`: bytes of a segment that its file has. */
+  read(request: ReadRequest, endOf: (segment: LogSegment) => number): LogRead | Promise<LogRead> {
     if (request.offset >= request.upTo || (request.maxBytes <= 0 && !request.minOneBatch)) return NOTHING
     const chunk = this.#tail.find(request.offset)
     if (chunk !== null) return this.#readChunk(chunk, request)
-    return this.#readFiles(request, writtenEnd)
+    return this.#readFiles(request, endOf)
   }
 
   locate(offset: number, nextOffset: number): LogPosition | null {
@@ -87,12 +87,12 @@ export class LogReader {
     return hold === null ? { records: records.slice(), hold } : { records, hold }
   }
 
-  #readFiles(request: ReadRequest, writtenEnd: number): LogRead | Promise<LogRead> {
+  #readFiles(request: ReadRequest, endOf: (segment: LogSegment) => number): LogRead | Promise<LogRead> {
     for (let index = this.#floor(request.offset); index < this.#segments.length; index++) {
       const segment = this.#segments[index]!
       if (segment.baseOffset >= request.upTo) break
       const isActive = index === this.#segments.length - 1
-      const end = isActive ? writtenEnd : segment.size
+      const end = endOf(segment)
       const place = this.#places.get(request.offset)
       const start = place?.segmentBase === segment.baseOffset ? place.position : segment.positionOf(request.offset, end)
       // A segment may end before the offset where compaction left a gap; the next one begins behind it.
@@ -109,33 +109,37 @@ export class LogReader {
     )
     const buffer = this.#buffers.take(length)
     if (range.isNear && length <= SYNC_READ_BYTES_MAX) {
-      segment.file.read(buffer.bytes, range.start)
-      return this.#finish(segment, range, request, buffer.bytes, buffer)
+      const count = segment.file.read(buffer.bytes, range.start)
+      return this.#finish(segment, range, request, buffer, count)
     }
     const cuts = this.#cuts
-    return segment.file.readLater(buffer.bytes, range.start).then(() => {
-      if (this.#cuts === cuts) return this.#finish(segment, range, request, buffer.bytes, buffer)
+    return segment.file.readLater(buffer.bytes, range.start).then((count) => {
+      if (this.#cuts === cuts) return this.#finish(segment, range, request, buffer, count)
       // What was read may be of the log as it was before and after the cut, and lies elsewhere by now.
       buffer.release()
       return NOTHING
     })
   }
 
-  /** Keeps the whole batches below the bound; reads again where not even the first one fitted. */
+  /**
+   * Keeps the whole batches below the bound; reads again where not even the first one fitted. The `count` bytes that the file had
+   * may be fewer than were asked for, while a rolled segment is still being written; behind them lies what an earlier read left.
+   */
   #finish(
     segment: LogSegment,
     range: FileRange,
     request: ReadRequest,
-    bytes: Uint8Array,
-    hold: Hold,
+    buffer: ReadBuffer,
+    count: number,
   ): LogRead | Promise<LogRead> {
+    const bytes = buffer.bytes.subarray(0, count)
     const { end, nextOffset, firstSize } = wholeBatches(bytes, request.upTo)
     if (end > 0) {
       this.#remember(nextOffset, { segmentBase: segment.baseOffset, position: range.start + end })
-      return { records: bytes.subarray(0, end), hold }
+      return { records: bytes.subarray(0, end), hold: buffer }
     }
-    hold.release()
-    const isTooSmall = request.minOneBatch && firstSize > bytes.length && range.start + firstSize <= range.end
+    buffer.release()
+    const isTooSmall = request.minOneBatch && firstSize > buffer.bytes.length && range.start + firstSize <= range.end
     return isTooSmall ? this.#readFile(segment, range, { ...request, maxBytes: firstSize }) : NOTHING
   }
 

@@ -49,7 +49,6 @@ export class LogSegment {
   #createdMs: number
   #bytesSinceIndexEntry = 0
   #isDeleted = false
-  #isRetired = false
 
   /** `fresh`: a new segment; else one whose files are there. */
   constructor(files: FileSystem, folder: string, baseOffset: number, nowMs: number, fresh: boolean) {
@@ -67,11 +66,11 @@ export class LogSegment {
 
   /** The files are on their way out, or are another's by now: nothing may open, and thereby make, them again. */
   get isDeleted(): boolean {
-    return this.#isDeleted || this.#isRetired
+    return this.#isDeleted
   }
 
   get file(): File {
-    assert(!this.isDeleted, 'a deleted segment has no file')
+    assert(!this.#isDeleted, 'a deleted segment has no file')
     this.#file ??= this.#files.open(this.#path(LOG_SUFFIX), 'write')
     return this.#file
   }
@@ -218,11 +217,11 @@ export class LogSegment {
 
   /** Writes the indexes out, closed by the largest timestamp: the segment becomes inactive, or the log is closed. */
   async seal(sync: boolean): Promise<void> {
-    if (this.isDeleted) return
+    if (this.#isDeleted) return
     if (this.max.timestamp >= 0n) this.timeIndex.appendIfLarger(this.max.timestamp, this.max.offset)
     await this.offsetIndex.save(sync)
-    if (!this.isDeleted) await this.timeIndex.save(sync)
-    if (sync && !this.isDeleted) await this.transactionIndex.sync()
+    if (!this.#isDeleted) await this.timeIndex.save(sync)
+    if (sync && !this.#isDeleted) await this.transactionIndex.sync()
   }
 
   /** An inactive segment's handle and index entries are opened again when a reader needs them. */
@@ -235,7 +234,7 @@ export class LogSegment {
   /** The log lets go of the segment. Its folder may come back under the same name, with another log in it. */
   retire(): void {
     this.closeFile()
-    this.#isRetired = true
+    this.#isDeleted = true
   }
 
   closeFile(): void {

@@ -98,12 +98,18 @@ export class LogWriter {
     return this.#writing === null && this.#unwritten.length === 0
   }
 
-  /** Bytes of the active segment that its file has. */
-  get writtenBytes(): number {
-    const active = this.#parts.segments.at(-1)!
-    const first = this.#unwritten[0]
-    if (first === undefined) return active.size
-    return first.segmentBase === active.baseOffset ? first.filePosition + first.written : 0
+  /** Bytes of the segment that its file has. While the disk is slow a rolled segment, too, may have more. */
+  writtenEndOf(segment: LogSegment): number {
+    for (const chunk of this.#unwritten)
+      if (chunk.segmentBase === segment.baseOffset) return chunk.filePosition + chunk.written
+    return segment.size
+  }
+
+  /** Bytes that are appended and that no file has yet. */
+  get unwrittenBytes(): number {
+    let bytes = 0
+    for (const chunk of this.#unwritten) bytes += chunk.length - chunk.written
+    return bytes
   }
 
   // ---------------------------------------------------------------- writing

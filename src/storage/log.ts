@@ -9,7 +9,7 @@
  * Invariant: logStartOffset ≤ highWatermark ≤ logEndOffset ≤ nextOffset, and lastStableOffset ≤ highWatermark.
  */
 import { assert } from '#base'
-import { joinPath, type Clock, type Logger, type Timer } from '#platform'
+import { FileError, joinPath, type Clock, type Logger, type Timer } from '#platform'
 import { RecordBatchView, validateBatch, type RecordError } from '#protocol/records'
 
 import { FollowerAppendError, checkFollowed, rulesFor } from './append-checks.ts'
@@ -267,6 +267,7 @@ export class Log {
     batch.baseOffset = this.#nextOffset
     batch.partitionLeaderEpoch = leaderEpoch
     const kept = this.#keep(batch)
+    if (kept === null) return refuse(AppendErrorCode.KAFKA_STORAGE_ERROR, `log directory of ${this.name} has failed`)
     const stamped = batch.timestampType === 'LogAppendTime'
     return {
       kind: 'appended',
@@ -287,7 +288,7 @@ export class Log {
       const batch = new RecordBatchView(this.#copyToTail(records.subarray(position, position + size)))
       if (!batch.hasValidCrc())
         throw new FollowerAppendError(`${this.name}: the CRC of the batch at ${batch.baseOffset} is wrong`)
-      this.#keep(batch)
+      if (this.#keep(batch) === null) throw new FollowerAppendError(`log directory of ${this.name} has failed`)
     }
   }
 
@@ -299,10 +300,14 @@ export class Log {
     return chunk.bytes.subarray(chunk.length, chunk.length + bytes.length)
   }
 
-  /** Makes the checked and patched batch part of the log; it lies at the tail's end, or elsewhere when it was rewritten. */
-  #keep(batch: RecordBatchView): RecordBatchView {
+  /**
+   * Makes the checked and patched batch part of the log; it lies at the tail's end, or elsewhere when it was rewritten. Null
+   * when the directory failed under it.
+   */
+  #keep(batch: RecordBatchView): RecordBatchView | null {
     const size = batch.sizeInBytes
     this.#rollIfDue(batch, size)
+    if (this.isOffline) return null
     const segment = this.#activeSegment
     const chunk = this.#tail.reserve(size, segment.baseOffset, segment.size)
     let kept = batch
@@ -328,6 +333,11 @@ export class Log {
     const aborted = foldIn(this.producers, batch)
     if (aborted !== null)
       this.#writer.inBackground('writing the transaction index', segment.transactionIndex.append(aborted))
+  }
+
+  /** Bytes that are appended and not yet written. They lie in memory, and grow while the disk is slower than its users. */
+  get unwrittenBytes(): number {
+    return this.#writer.unwrittenBytes
   }
 
   /** Writes what is pending now instead of at the end of the turn. Never throws. */
@@ -432,14 +442,29 @@ export class Log {
 
   /**
    * Reads whole batches from the one that holds `offset` on. Near the end at once, from memory or by a synchronous
-   * read; from far behind in the pool. The offset must lie in [logStartOffset, logEndOffset].
+   * read; from far behind in the pool. The offset must lie in [logStartOffset, logEndOffset]. Throws or rejects with
+   * `FileError` when the disk fails; the directory is offline then.
    */
   read(request: ReadRequest): LogRead | Promise<LogRead> {
     assert(
       request.offset >= this.#logStartOffset && request.offset <= this.logEndOffset,
       'the offset to read is in range',
     )
-    return this.#reader.read({ ...request, upTo: Math.min(request.upTo, this.logEndOffset) }, this.#writer.writtenBytes)
+    const bounded = { ...request, upTo: Math.min(request.upTo, this.logEndOffset) }
+    try {
+      const read = this.#reader.read(bounded, this.#writtenEndOf)
+      return read instanceof Promise ? read.catch((error: unknown) => this.#readFailed(error)) : read
+    } catch (error) {
+      return this.#readFailed(error)
+    }
+  }
+
+  readonly #writtenEndOf = (segment: LogSegment): number => this.#writer.writtenEndOf(segment)
+
+  /** A disk that cannot be read from is not to be written to either. */
+  #readFailed(error: unknown): never {
+    if (error instanceof FileError && !this.#isClosed) this.directory.fail(`reading ${this.name}`, error)
+    throw error
   }
 
   /** Where the record at `offset` would lie, when that is known without reading; null when it is not. */
@@ -458,7 +483,7 @@ export class Log {
   }
 
   #search(): TimestampSearch {
-    return new TimestampSearch(this.#segments, this.#writer.writtenBytes)
+    return new TimestampSearch(this.#segments, this.#writtenEndOf)
   }
 
   /** Aborted transactions that overlap [from, to), for a consumer that leaves out their records. */
@@ -637,6 +662,7 @@ export class Log {
           encodeProducerSnapshot(this.producers.producers()),
         )
       for (const segment of [...this.#unsealed, this.#activeSegment]) await segment.seal(true)
+      this.#unsealed.clear()
       this.#writer.noteNewName(this.#folder)
       await this.#writer.flush()
     }

@@ -193,10 +193,12 @@ test('where the topic asks for syncs, what a killed process left counts only aft
       const log = logs.getOrCreate({ topic: 't', partition: 0 })
       append(log, 2)
       await log.flush()
+      world.process('broker').diskConditions.syncMs = 60_000
       append(log, 3)
       log.writePending()
     })
     world.process('broker').crash()
+    world.process('broker').diskConditions.syncMs = 0.5
     let counted = 0
     await inWorld(world, async (platform) => {
       const logs = await open(platform, config)
@@ -256,6 +258,32 @@ test('a log that is let go of makes no files any more', async () => {
       platform.files.list(FOLDER).filter((name) => name.endsWith('.log')),
       ['00000000000000000000.log'],
     )
+    await logs.close()
+  })
+})
+
+test('a rolled segment that the disk is still writing can be read as far as it is written', async () => {
+  const world = new World(9)
+  await inWorld(world, async (platform) => {
+    const logs = await LogManager.open({
+      platform,
+      directories: ['/data'],
+      topicConfig: () => logConfig({ segmentBytes: 20_000 }),
+      tailBounds: { totalBytes: 8192, bytesPerLog: 8192 },
+    })
+    const log = logs.getOrCreate({ topic: 't', partition: 0 })
+    append(log, 60)
+    await log.settle()
+    world.process('broker').diskConditions.slowness = 100
+    append(log, 30, 2000)
+    log.writePending()
+    assert.deepEqual([log.segmentBaseOffsets.length, log.logEndOffset], [2, 60])
+    const { records, hold } = await log.read({ offset: 0, maxBytes: 100_000, upTo: 60, minOneBatch: true })
+    assert.ok([...batchesOf(records)].length > 0)
+    hold?.release()
+    assert.equal(log.findTimestamp(2000n, 60), null)
+    await log.settle()
+    assert.deepEqual(await offsetsOf(log), upTo(90))
     await logs.close()
   })
 })

@@ -10,12 +10,12 @@ export interface FoundTimestamp {
 
 export class TimestampSearch {
   readonly #segments: readonly LogSegment[]
-  readonly #writtenEnd: number
+  readonly #endOf: (segment: LogSegment) => number
 
-  /** `writtenEnd`: bytes of the last segment that its file has. */
-  constructor(segments: readonly LogSegment[], writtenEnd: number) {
+  /** `endOf`: bytes of a segment that its file has. */
+  constructor(segments: readonly LogSegment[], endOf: (segment: LogSegment) => number) {
     this.#segments = segments
-    this.#writtenEnd = writtenEnd
+    this.#endOf = endOf
   }
 
   /** The first record at or behind `from` and below `upTo` that is not older than `timestamp`. */
@@ -52,10 +52,6 @@ export class TimestampSearch {
       return found !== null && found.offset >= from && found.offset < upTo ? found : null
     }
     return null
-  }
-
-  #endOf(segment: LogSegment): number {
-    return segment === this.#segments.at(-1) ? this.#writtenEnd : segment.size
   }
 }
 

@@ -3,7 +3,7 @@ import { ErrorCode } from '#protocol'
 import { Produce, type ProduceRequest, type ProduceResponseInput } from '#protocol/messages/produce'
 import { checkProducedRecords } from '#protocol/records'
 import type { AppendEntry, AppendResult } from '#replication'
-import { CLOSE_CONNECTION, type RpcRequest, type Settled } from '#rpc'
+import { CLOSE_CONNECTION, Deferred, type RpcRequest, type Settled } from '#rpc'
 
 import type { BrokerServices } from '../services.ts'
 import { groupedByTopic, handler } from './handler.ts'
@@ -43,8 +43,11 @@ export const produce = handler(
       internalTopicsAllowed: request.clientId === ADMIN_CLIENT_ID,
       entries,
     })
-    if (!(appended instanceof Promise)) return settle(broker, request, acks, [...refused, ...appended])
-    return appended.then((results) => settle(broker, request, acks, [...refused, ...results]))
+    const answer = (results: readonly AppendResult[]): Settled<ProduceResponseInput> =>
+      settle(broker, request, acks, [...refused, ...results])
+    const answered = appended instanceof Promise ? appended.then(answer) : answer(appended)
+    const backlog = broker.replicas.backlogOf(entries)
+    return backlog === null ? answered : new Deferred(backlog, Promise.resolve(answered))
   },
   { pipelined: true },
 )

@@ -1,6 +1,6 @@
 import * as fs from 'node:fs'
 
-import { FileError, type File, type FileLock, type FileStat, type FileSystem } from '#platform'
+import { FileError, parentOf, type File, type FileLock, type FileStat, type FileSystem } from '#platform'
 
 import { takeLock } from './lock.ts'
 
@@ -56,7 +56,16 @@ export class NodeFileSystem implements FileSystem {
   }
 
   makeDirectory(path: string): void {
-    translated(path, () => fs.mkdirSync(path, { recursive: true }))
+    // Not `recursive`: where a file system refuses a name with ENOENT although the parent is there (/proc), Node tries for ever.
+    const parent = parentOf(path)
+    if (parent !== path && !this.exists(parent)) this.makeDirectory(parent)
+    translated(path, () => {
+      try {
+        fs.mkdirSync(path)
+      } catch (error) {
+        if (!isDirectory(path)) throw error
+      }
+    })
   }
 
   rename(from: string, to: string): void {
@@ -292,6 +301,10 @@ export class PoolShare {
     if (next === undefined) this.#free += 1
     else next()
   }
+}
+
+function isDirectory(path: string): boolean {
+  return fs.statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
 }
 
 function translated<T>(path: string, run: () => T): T {

@@ -163,8 +163,6 @@ function readByEvents(socket: net.Socket): ReadingSocket {
 class NodeSocket implements Socket {
   readonly remoteHost: string
   readonly remotePort: number
-  readonly localHost: string
-  readonly localPort: number
   readonly #socket: net.Socket
   readonly #logger: Logger
   readonly #setCallback: (callback: BytesCallback) => void
@@ -184,8 +182,6 @@ class NodeSocket implements Socket {
     this.#setCallback = setCallback
     this.remoteHost = socket.remoteAddress ?? ''
     this.remotePort = socket.remotePort ?? 0
-    this.localHost = socket.localAddress ?? ''
-    this.localPort = socket.localPort ?? 0
     socket.setNoDelay(true)
     socket.setKeepAlive(true)
     socket.on('error', (error) => (this.#error ??= networkError(error)))
@@ -195,6 +191,14 @@ class NodeSocket implements Socket {
     // Node carries out a `resume` a tick later, and reads again even if `pause` came in between.
     socket.on('resume', () => this.#paused && socket.pause())
     socket.on('close', () => this.#onClose())
+  }
+
+  get localHost(): string {
+    return this.#socket.localAddress ?? ''
+  }
+
+  get localPort(): number {
+    return this.#socket.localPort ?? 0
   }
 
   get pendingBytes(): number {

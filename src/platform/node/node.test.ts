@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -7,6 +9,8 @@ import { after, test } from 'node:test'
 
 import { FileError, NetworkError, replaceFile, type Listener, type Socket } from '#platform'
 import { nodePlatform } from '#platform/node'
+
+import { PoolShare } from './files.ts'
 
 const platform = nodePlatform({ logLevel: 'error' })
 const { clock, files, network, random } = platform
@@ -39,6 +43,34 @@ test('a thousand chunks and more go in one write', async () => {
   file.read(tail, 5998)
   assert.deepEqual([...tail], [2999 & 0xff, 7])
   file.close()
+})
+
+test('the pool is used up to its share, and no further', async () => {
+  const share = new PoolShare(2)
+  const finish: (() => void)[] = []
+  const work = [1, 2, 3].map((value) => share.run<number>((done) => finish.push(() => done(null, value)), 'x'))
+  assert.equal(finish.length, 2)
+  finish[0]!()
+  assert.equal(await work[0], 1)
+  assert.equal(finish.length, 3)
+  finish[1]!()
+  finish[2]!()
+  assert.deepEqual(await Promise.all(work), [1, 2, 3])
+})
+
+test('a lock dies with its process, however that dies', async () => {
+  const program = `import { nodePlatform } from ${JSON.stringify(join(import.meta.dirname, 'index.ts'))}
+    nodePlatform().files.lock(${JSON.stringify(at('.held'))})
+    process.stdout.write('held')
+    setInterval(() => {}, 1000)`
+  const child = spawn(process.execPath, ['--input-type=module-typescript', '-e', program], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  await once(child.stdout, 'data')
+  assert.throws(() => files.lock(at('.held')), FileError)
+  child.kill('SIGKILL')
+  await once(child, 'exit')
+  files.lock(at('.held')).release()
 })
 
 test('a failure carries the code of the system', () => {
@@ -276,4 +308,14 @@ test('onClose comes once, after the owner destroyed it, with its reason', async 
   assert.equal(await collected.closed, reason)
   client.destroy()
   await listener.close()
+})
+
+test('a directory that the system will not make is refused, and a deep one is made with its parents', () => {
+  const { files } = nodePlatform()
+  assert.throws(() => files.makeDirectory('/proc/nope/deeper'), { name: 'FileError', code: 'ENOENT' })
+  const root = mkdtempSync(join(tmpdir(), 'samsa-directory-'))
+  files.makeDirectory(`${root}/a/b/c`)
+  files.makeDirectory(`${root}/a/b/c`)
+  assert.equal(files.stat(`${root}/a/b/c`).kind, 'directory')
+  rmSync(root, { recursive: true })
 })

@@ -16,16 +16,20 @@ export interface NewRecord {
   headers?: readonly RecordHeader[]
 }
 
-export interface BatchOptions {
+/** Who wrote a batch, for idempotence and transactions; -1 each: nobody says. */
+export interface ProducerStamp {
+  producerId?: number
+  producerEpoch?: number
+  baseSequence?: number
+}
+
+export interface BatchOptions extends ProducerStamp {
   codec?: Codec
   /** See `compress`. */
   compressionLevel?: number | undefined
   /** Offset of the first record; 0 as clients send it. */
   baseOffset?: number
   partitionLeaderEpoch?: number
-  producerId?: number
-  producerEpoch?: number
-  baseSequence?: number
   isTransactional?: boolean
   isControl?: boolean
   timestampType?: TimestampType
@@ -36,7 +40,6 @@ export interface BatchOptions {
 }
 
 const NO_HEADERS: readonly RecordHeader[] = []
-const VARINT_BYTES_MAX = 5
 /** Up to here a loop is faster than `set`. */
 const SHORT_BYTES_MAX = 32
 
@@ -77,7 +80,7 @@ export class RecordBatchBuilder {
     if (this.#count === 0) this.#baseTimestamp = record.timestamp
     const delta = deltaOf(record.timestamp, this.#baseTimestamp)
     const bodyBytes = bodySize(record, delta, offsetDelta)
-    this.#makeRoom(VARINT_BYTES_MAX + bodyBytes)
+    this.#makeRoom(varintSize(bodyBytes) + bodyBytes)
     this.#varint(bodyBytes)
     this.#writeBody(record, delta, offsetDelta)
     this.#count += 1
@@ -85,8 +88,8 @@ export class RecordBatchBuilder {
     if (record.timestamp > this.#maxTimestamp) this.#maxTimestamp = record.timestamp
   }
 
-  /** The finished batch. The builder must not be used afterwards. */
-  build(): Uint8Array {
+  /** The finished batch. A producer that learns its sequence last gives it here. The builder must not be used afterwards. */
+  build(producer: Readonly<ProducerStamp> = this.#options): Uint8Array {
     const options = this.#options
     const batch = this.#withCompressedRecords(options.codec ?? Codec.none)
     setInt64(batch, layout.BASE_OFFSET_AT, options.baseOffset ?? 0)
@@ -99,9 +102,9 @@ export class RecordBatchBuilder {
     const isLogAppendTime = options.timestampType === 'LogAppendTime'
     const maxTimestamp = isLogAppendTime ? (options.logAppendTimeMs ?? layout.NONE) : this.#maxTimestamp
     setInt64(batch, layout.MAX_TIMESTAMP_AT, maxTimestamp)
-    setInt64(batch, layout.PRODUCER_ID_AT, options.producerId ?? layout.NONE)
-    setInt16(batch, layout.PRODUCER_EPOCH_AT, options.producerEpoch ?? layout.NONE)
-    setInt32(batch, layout.BASE_SEQUENCE_AT, options.baseSequence ?? layout.NONE)
+    setInt64(batch, layout.PRODUCER_ID_AT, producer.producerId ?? layout.NONE)
+    setInt16(batch, layout.PRODUCER_EPOCH_AT, producer.producerEpoch ?? layout.NONE)
+    setInt32(batch, layout.BASE_SEQUENCE_AT, producer.baseSequence ?? layout.NONE)
     setInt32(batch, layout.RECORD_COUNT_AT, this.#count)
     setInt32(batch, layout.CRC_AT, crc32c(batch, layout.ATTRIBUTES_AT))
     return batch
@@ -180,6 +183,16 @@ export class RecordBatchBuilder {
     grown.set(this.#bytes.subarray(0, this.#position))
     this.#bytes = grown
   }
+}
+
+/** A copy of a batch under another producer's stamp: the original may still be on its way. */
+export function withProducer(batch: Uint8Array, producer: Readonly<Required<ProducerStamp>>): Uint8Array {
+  const copy = batch.slice()
+  setInt64(copy, layout.PRODUCER_ID_AT, producer.producerId)
+  setInt16(copy, layout.PRODUCER_EPOCH_AT, producer.producerEpoch)
+  setInt32(copy, layout.BASE_SEQUENCE_AT, producer.baseSequence)
+  setInt32(copy, layout.CRC_AT, crc32c(copy, layout.ATTRIBUTES_AT))
+  return copy
 }
 
 function deltaOf(timestamp: number | bigint, base: number | bigint): number | bigint {

@@ -7,7 +7,7 @@
  */
 import { constants, gunzipSync, gzipSync, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
 
-import { MalformedBytesError } from '#base'
+import { MalformedBytesError, concatBytes } from '#base'
 
 import { Codec } from './codec.ts'
 import { DecompressedTooLargeError } from './errors.ts'
@@ -63,8 +63,30 @@ export function decompress(
     case Codec.lz4:
       return guarded('lz4', bytesMax, () => lz4FrameDecompress(bytes, bytesMax, quirks))
     case Codec.zstd:
-      return guarded('zstd', bytesMax, () => zstdDecompressSync(bytes, zlibBounds(bytes.length, bytesMax)))
+      return guarded('zstd', bytesMax, () => decompressZstdFrames(bytes, bytesMax))
   }
+}
+
+/** What `node:zlib` returns where `info` is asked for; its types do not know that option of zstd. */
+interface ZstdResult {
+  buffer: Buffer
+  engine: { bytesWritten: number }
+}
+
+/** All frames that follow each other: Node 24 ends after the first one. */
+function decompressZstdFrames(bytes: Uint8Array, bytesMax: number): Uint8Array {
+  const frames: Uint8Array[] = []
+  let rest = bytes
+  let bytesLeft = bytesMax
+  do {
+    const options = { ...zlibBounds(rest.length, bytesLeft), info: true }
+    const { buffer, engine } = zstdDecompressSync(rest, options) as unknown as ZstdResult
+    if (engine.bytesWritten === 0) throw new MalformedBytesError('the bytes are not zstd')
+    frames.push(buffer)
+    rest = rest.subarray(engine.bytesWritten)
+    bytesLeft -= buffer.length
+  } while (rest.length > 0)
+  return concatBytes(frames)
 }
 
 /** `node:zlib` collects its output in pieces of this size: large enough for few of them, small enough for little waste. */

@@ -57,6 +57,7 @@ export class SimulatedCluster {
     isrChanges: 0,
   }
   readonly #options: ClusterOptions
+  #staysUp = false
 
   constructor(world: World, options: ClusterOptions) {
     this.world = world
@@ -83,7 +84,12 @@ export class SimulatedCluster {
     return [this.zookeeper, ...this.brokers.map(({ process }) => process)]
   }
 
-  /** Starts whatever does not run. */
+  /** Starts whatever does not run, and whatever is still about to stop. */
+  stayUp(): void {
+    this.#staysUp = true
+    this.startAll()
+  }
+
   startAll(): void {
     this.startZooKeeper()
     for (const machine of this.brokers) this.startBroker(machine)
@@ -144,6 +150,7 @@ export class SimulatedCluster {
       void broker.close().then(() => {
         this.#forget(process)
         process.crash()
+        if (this.#staysUp) this.startBroker(machine)
       })
     })
   }

@@ -66,8 +66,8 @@ export class Faults {
       machine.resume()
       machine.diskConditions.slowness = 1
       machine.diskConditions.clearFaults()
-      this.cluster.start(machine)
     }
+    this.cluster.stayUp()
   }
 
   get isStopped(): boolean {

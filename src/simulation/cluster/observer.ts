@@ -92,7 +92,7 @@ export class Observer {
     }
     for (const [name, leader] of leaders) {
       const acknowledged = this.#highestAcknowledged(name)
-      if (!leader.isLeader || acknowledged < 0) continue
+      if (!leader.isLeader || acknowledged < 0 || leader.leaderEpoch < this.#epochs.get(name)!) continue
       for (const { id, broker } of this.#cluster.brokers) {
         const log = broker?.services.replicas.partition(leader.topic, leader.partition)?.log
         if (!leader.isr.has(id) || !log || log.isOffline || log.logEndOffset > acknowledged) continue

@@ -20,21 +20,22 @@ export class LogReader {
   /** What is wrong behind the last good entry; null: there the log ends as it should. */
   #damage: string | null = null
 
-  /** A file without a whole header is one that a crash cut off at its birth: it has no entry and is damaged. */
+  /**
+   * A header that is cut off or all zeros is what a crash leaves of a file at its birth: it has no entry and is
+   * damaged. Throws `MalformedBytesError` for any other header: what follows may well be good, and must not be cut.
+   */
   constructor(file: File) {
     this.#file = file
     this.#size = file.size()
     const header = this.#bytes(0, LOG_HEADER_BYTES)
-    if (header === null) {
+    if (header === null || header.every((byte) => byte === 0)) {
       this.#position = 0
-      this.#damage = 'its header is cut off'
+      this.#damage = 'its header is missing'
       return
     }
     const view = new DataView(header.buffer, header.byteOffset)
-    if (view.getInt32(0) !== LOG_MAGIC || view.getInt32(4) !== FORMAT_VERSION) {
-      this.#position = 0
-      this.#damage = 'its header is not one of a transaction log'
-    }
+    if (view.getInt32(0) !== LOG_MAGIC || view.getInt32(4) !== FORMAT_VERSION)
+      throw new MalformedBytesError('its header is not one of a transaction log')
   }
 
   /** End of the last good entry: where a torn file must be cut. */

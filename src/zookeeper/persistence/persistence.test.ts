@@ -202,6 +202,26 @@ test('a byte that flipped in the newest log ends it there', async () => {
   assert.ok(tree.lastZxid < 10n)
 })
 
+test('a newest log without a header has no transactions, one with another header stops the server', async () => {
+  for (const [length, fill] of [
+    [0, 0],
+    [7, 0x5a],
+    [500, 0],
+  ] as const) {
+    const newborn = new Machine(20)
+    await newborn.write(range(1, 10), [11])
+    await newborn.edit(logPath(11), () => new Uint8Array(length).fill(fill))
+    assert.equal((await newborn.recover()).tree.lastZxid, 10n, `${length} bytes`)
+  }
+  const damaged = new Machine(21)
+  await damaged.write(range(1, 10))
+  await damaged.edit(logPath(1), (bytes) => {
+    bytes[1]! ^= 1
+    return bytes
+  })
+  await assert.rejects(damaged.recover(), { name: 'RecoveryError', message: /log\.1 is damaged: its header/ })
+})
+
 test('damage in an older log stops the server, unless the next one goes on exactly there', async () => {
   const damaged = new Machine(5)
   await damaged.write(range(1, 10), range(11, 20))

@@ -6,7 +6,7 @@
  * Source: FileTxnSnapLog.restore, with the traps of ZOOKEEPER-2325, 3056, 3644.
  */
 import { MalformedBytesError } from '#base'
-import { joinPath, makeDirectoryDurably, type Platform } from '#platform'
+import { joinPath, makeDirectoryDurably, type File, type Platform } from '#platform'
 import type { TxnDigest } from '#zookeeper/protocol'
 import { DIGEST_VERSION, ZnodeTree, type TreeOptions } from '#zookeeper/tree'
 
@@ -106,7 +106,7 @@ async function replay(platform: Platform, logs: readonly DatedFile[], tree: Znod
     const isNewest = index === logs.length - 1
     const file = platform.files.open(log.path, isNewest ? 'write' : 'read')
     try {
-      const reader = new LogReader(file)
+      const reader = readerOf(log, file)
       for (let logged = reader.next(); logged !== null; logged = reader.next()) {
         if (logged.header.zxid <= tree.lastZxid) continue
         tree.apply({ ...logged, digest: null })
@@ -126,6 +126,15 @@ async function replay(platform: Platform, logs: readonly DatedFile[], tree: Znod
   if (lastDigest?.version === DIGEST_VERSION && lastDigest.treeDigest !== tree.digest)
     platform.logger.warn(`after ${hex(tree.lastZxid)} the tree is not the one that the log was written for`)
   return replayed
+}
+
+function readerOf(log: DatedFile, file: File): LogReader {
+  try {
+    return new LogReader(file)
+  } catch (cause) {
+    if (!(cause instanceof MalformedBytesError)) throw cause
+    throw new RecoveryError(`${log.path} is damaged: ${cause.message}. Restore the file from a backup`, { cause })
+  }
 }
 
 /** An older log may be torn where an earlier crash tore it: then the next one goes on exactly there. */

@@ -21,8 +21,8 @@ export interface AdminView {
   readonly port: number
   readonly uptimeMs: number
   readonly syncs: { count: number; totalMs: number; maxMs: number }
-  readonly snapshotBytes: number
-  readonly logBytes: number
+  snapshotBytes(): number
+  logBytes(): number
   /** Wall clock of a moment on the sessions' clock. */
   wallOfSessionMs(ms: number): number
 }
@@ -37,7 +37,7 @@ const WORDS: Readonly<Record<string, (view: AdminView) => string>> = {
   mntr: monitor,
   envi: (view) => `Environment:\nzookeeper.version=${VERSION_TEXT}\nhost.name=${view.config.clientPortAddress}\n`,
   dump,
-  dirs: (view) => `datadir_size: ${view.snapshotBytes}\nlogdir_size: ${view.logBytes}\n`,
+  dirs: (view) => `datadir_size: ${view.snapshotBytes()}\nlogdir_size: ${view.logBytes()}\n`,
   wchs: watchSummary,
   wchc: (view) =>
     lines(view.tree.watches.bySession(), ([id, paths]) => [hex(id), ...paths.map(tabbed)].join('\n')) + '\n',
@@ -101,9 +101,9 @@ function configuration(view: AdminView): string {
     clientPort: view.port,
     secureClientPort: -1,
     dataDir: `${config.dataDir}/version-2`,
-    dataDirSize: view.snapshotBytes,
+    dataDirSize: view.snapshotBytes(),
     dataLogDir: `${config.dataLogDir}/version-2`,
-    dataLogSize: view.logBytes,
+    dataLogSize: view.logBytes(),
     tickTime: config.tickTimeMs,
     maxClientCnxns: config.maxClientCnxns,
     minSessionTimeout: config.minSessionTimeoutMs,

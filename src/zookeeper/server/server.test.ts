@@ -4,7 +4,7 @@ import { test } from 'node:test'
 
 import type { Platform } from '#platform'
 import { World, type SimulatedProcess } from '#simulation'
-import { CreateMode, OpCode, type Acl } from '#zookeeper/protocol'
+import { CreateMode, OpCode, operations, type Acl } from '#zookeeper/protocol'
 
 import { parseZooCfg, type ZooKeeperConfig } from './config.ts'
 import { PlainClient } from './plain-client.ts'
@@ -428,4 +428,45 @@ test('requests of types that only servers use are refused', async () => {
       assert.ok(client.closed, String(type))
     }
   })
+})
+
+test('requests with flipped, cut and added bytes leave the server whole', async () => {
+  const stage = await Stage.open(19)
+  await stage.play(async (connect, platform) => {
+    const { random } = platform
+    const witness = await connect()
+    const requests = [
+      operations.create.request.encode(node('/fuzz')),
+      operations.multi.request.encode([
+        { type: OpCode.create, ...node('/m') },
+        { type: OpCode.check, path: '/m', version: 0 },
+      ]),
+      operations.setWatches2.request.encode({
+        relativeZxid: 0n,
+        dataWatches: ['/a'],
+        existWatches: ['/'],
+        childWatches: ['/'],
+        persistentWatches: ['/b'],
+        persistentRecursiveWatches: ['/'],
+      }),
+      operations.setACL.request.encode({ path: '/fuzz', acl: OPEN, version: -1 }),
+      operations.auth.request.encode({ type: 0, scheme: 'digest', auth: Uint8Array.of(1, 2, 3) }),
+    ]
+    const types = Object.values(OpCode)
+    for (let round = 0; round < 300; round++) {
+      const body = requests[random.below(requests.length)]!
+      const type = types[random.below(types.length)]!
+      const bytes = Uint8Array.of(0, 0, 0, 1, type >> 24, type >> 16, type >> 8, type, ...body)
+      for (let flips = random.below(4); flips > 0; flips--)
+        bytes[8 + random.below(body.length)]! ^= 1 << random.below(8)
+      const hostile = await connect()
+      hostile.sendFrame(bytes.subarray(0, random.below(3) === 0 ? random.below(bytes.length + 1) : bytes.length))
+      if (round % 10 === 0) assert.equal((await witness.ask('exists', { path: '/', watch: false })).err, 'OK')
+      hostile.leave()
+    }
+  })
+  assert.equal(stage.server!.tree.digestMismatches, 0)
+  stage.machine.powerFail()
+  await stage.start()
+  assert.equal(stage.refused, undefined)
 })

@@ -281,8 +281,8 @@ export class ZooKeeperServer implements Host {
       port: this.port,
       uptimeMs: this.now() - this.#startedMs,
       syncs: this.#log.syncs,
-      snapshotBytes: folderBytes(this.#platform, folders.snapshots),
-      logBytes: folderBytes(this.#platform, folders.logs),
+      snapshotBytes: () => folderBytes(this.#platform, folders.snapshots),
+      logBytes: () => folderBytes(this.#platform, folders.logs),
       wallOfSessionMs: (ms) => this.wallMs() + ms - this.sessionNow(),
     }
   }

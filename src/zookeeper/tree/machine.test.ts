@@ -1,6 +1,7 @@
 /** Decide and apply together: what a client may and may not, the stats that follow, and that deciding ahead changes nothing. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { crc32 } from 'node:zlib'
 
 import { CreateMode, OpCode, Perms, ZkErrorCode, zkErrorName, type Acl, type LoggedTxn } from '#zookeeper/protocol'
 
@@ -353,3 +354,40 @@ function generator(seed: number): (below: number) => number {
     return Math.floor((state / 0x8000_0000) * below)
   }
 }
+
+test('a digest covers path, data and stat, however large the node and whatever its name', () => {
+  const stat = {
+    czxid: 1n,
+    mzxid: 2n,
+    pzxid: 3n,
+    ctime: 4e12,
+    mtime: 5,
+    version: 6,
+    cversion: 7,
+    aversion: 8,
+    ephemeralOwner: -9n,
+  }
+  const statBytes = new DataView(new ArrayBuffer(60))
+  for (const [at, value] of [
+    [0, 1n],
+    [8, 2n],
+    [16, 3n],
+    [24, 4_000_000_000_000n],
+    [32, 5n],
+    [52, -9n],
+  ] as const)
+    statBytes.setBigInt64(at, value)
+  for (const [at, value] of [
+    [40, 6],
+    [44, 7],
+    [48, 8],
+  ] as const)
+    statBytes.setInt32(at, value)
+  for (const path of ['', '/a', '/zookeeper', '/gr\u00fc\u00dfe', `/${'x'.repeat(5000)}`])
+    for (const data of [null, new Uint8Array(0), new Uint8Array(100).fill(1), new Uint8Array(5000).fill(2)])
+      assert.equal(
+        digestOf(path, { ...stat, data }),
+        crc32(Buffer.concat([Buffer.from(path), data ?? new Uint8Array(0), new Uint8Array(statBytes.buffer)])),
+      )
+  assert.equal(digestOf('/zookeeper/quota', { ...stat, data: null }), 0)
+})

@@ -96,8 +96,11 @@ export function statOf(node: Znode, extendedTypes: boolean): Stat {
 /** The part of a node that its digest covers. */
 export type Digested = Omit<Znode, 'acl' | 'children' | 'digest' | 'keptBy'>
 
-const digestedStat = new Uint8Array(60)
-const digestedView = new DataView(digestedStat.buffer)
+const STAT_BYTES = 60
+/** Path, data and stat lie here one after the other, so that one call digests them: most nodes are small. */
+const scratch = new Uint8Array(4096)
+const scratchView = new DataView(scratch.buffer)
+const utf8Encoder = new TextEncoder()
 
 /**
  * CRC-32 over path, data and 60 bytes of the stat. The sum of all of them is the tree's digest, by which
@@ -106,21 +109,46 @@ const digestedView = new DataView(digestedStat.buffer)
  */
 export function digestOf(path: string, node: Digested): number {
   if (path.startsWith('/zookeeper/')) return 0
-  digestedView.setBigInt64(0, node.czxid)
-  digestedView.setBigInt64(8, node.mzxid)
-  digestedView.setBigInt64(16, node.pzxid)
-  setInt64(24, node.ctime)
-  setInt64(32, node.mtime)
-  digestedView.setInt32(40, node.version)
-  digestedView.setInt32(44, node.cversion)
-  digestedView.setInt32(48, node.aversion)
-  digestedView.setBigInt64(52, node.ephemeralOwner)
-  let crc = path === '' ? 0 : crc32(path)
-  if (node.data !== null) crc = crc32(node.data, crc)
-  return crc32(digestedStat, crc)
+  const { data } = node
+  const dataBytes = data === null ? 0 : data.length
+  if (path.length * 3 + dataBytes + STAT_BYTES > scratch.length) return digestOfLarge(path, node)
+  let end = writeText(path)
+  if (data !== null) scratch.set(data, end)
+  end += dataBytes
+  writeStat(end, node)
+  return crc32(scratch.subarray(0, end + STAT_BYTES))
 }
 
-function setInt64(at: number, value: number): void {
-  digestedView.setInt32(at, Math.floor(value / 0x1_0000_0000))
-  digestedView.setUint32(at + 4, value >>> 0)
+function digestOfLarge(path: string, node: Digested): number {
+  let crc = crc32(path)
+  if (node.data !== null) crc = crc32(node.data, crc)
+  writeStat(0, node)
+  return crc32(scratch.subarray(0, STAT_BYTES), crc)
+}
+
+/** Returns where it ends. */
+function writeText(text: string): number {
+  for (let at = 0; at < text.length; at++) {
+    const unit = text.charCodeAt(at)
+    if (unit > 0x7f) return utf8Encoder.encodeInto(text, scratch).written
+    scratch[at] = unit
+  }
+  return text.length
+}
+
+function writeStat(at: number, node: Digested): void {
+  scratchView.setBigInt64(at, node.czxid)
+  scratchView.setBigInt64(at + 8, node.mzxid)
+  scratchView.setBigInt64(at + 16, node.pzxid)
+  writeInt64(at + 24, node.ctime)
+  writeInt64(at + 32, node.mtime)
+  scratchView.setInt32(at + 40, node.version)
+  scratchView.setInt32(at + 44, node.cversion)
+  scratchView.setInt32(at + 48, node.aversion)
+  scratchView.setBigInt64(at + 52, node.ephemeralOwner)
+}
+
+function writeInt64(at: number, value: number): void {
+  scratchView.setInt32(at, Math.floor(value / 0x1_0000_0000))
+  scratchView.setUint32(at + 4, value >>> 0)
 }

@@ -10,9 +10,6 @@ import {
   API,
   Bytes,
   Cluster,
-  NODE_CLIENTS,
-  PEERS,
-  Process,
   type Server,
   TARGET,
   Wire,
@@ -24,15 +21,13 @@ import {
   sleep,
   until,
   usageOf,
-  valuesOf,
 } from '../../peers/index.ts'
+import { Bystander } from './bystander.ts'
 
 const TOPIC = 'target'
 const MiB = 1 << 20
-/** Above idle memory. The collector of a JVM keeps its own counsel, so the bounds hold for Samsa. */
+/** Above idle memory. The collector of a JVM keeps its own counsel, so the bound holds for Samsa. */
 const MEMORY_BAD_INPUT_MAX = 64 * MiB
-const MEMORY_HALF_OPEN_MAX = 96 * MiB
-const HALF_OPEN = 10_000
 
 const CORRUPT_MESSAGE = 2
 const UNSUPPORTED_VERSION = 35
@@ -47,8 +42,7 @@ before(async () => {
   cluster = await Cluster.start({ brokers: 1 })
   server = cluster.anyone
   await cluster.createTopic({ name: TOPIC, partitions: 1, replicationFactor: 1 })
-  await cluster.createTopic({ name: 'bystander', partitions: 1, replicationFactor: 1 })
-  bystander = await Bystander.start()
+  bystander = await Bystander.start(cluster)
   await until('it works', () => bystander.rounds > 200)
   idleBytes = usageOf(server.pid).residentBytes
 })
@@ -57,51 +51,6 @@ after(async () => {
   await bystander?.stop()
   await cluster?.close()
 })
-
-/** A client that produces and fetches all the time, on one connection, and fails if anything goes wrong. */
-class Bystander {
-  rounds = 0
-  slowestMs = 0
-  #stopping = false
-  #wire: Wire
-  #done: Promise<void>
-
-  private constructor(wire: Wire) {
-    this.#wire = wire
-    this.#done = this.#work()
-    this.#done.catch(() => {})
-  }
-
-  static async start(): Promise<Bystander> {
-    return new Bystander(await Wire.connect(server.address))
-  }
-
-  async stop(): Promise<void> {
-    this.#stopping = true
-    await this.#done
-    this.#wire.close()
-  }
-
-  /** Fails with what went wrong, or if nothing goes on. */
-  async assertUndisturbed(): Promise<void> {
-    const before_ = this.rounds
-    await Promise.race([this.#done, until('the bystander goes on', () => this.rounds > before_ + 3, 5000, 5)])
-  }
-
-  async #work(): Promise<void> {
-    while (!this.#stopping) {
-      const started = performance.now()
-      const value = `round ${this.rounds}`
-      const { error, baseOffset } = await produce(this.#wire, 'bystander', batchOf([value]))
-      assert.equal(error, 0)
-      const { records } = await fetch(this.#wire, 'bystander', baseOffset)
-      assert.equal(valuesOf(records)[0]?.value, value)
-      this.slowestMs = Math.max(this.slowestMs, performance.now() - started)
-      this.rounds++
-      await sleep(1)
-    }
-  }
-}
 
 /** Sends bytes on a connection of their own and waits until the broker closes it. */
 async function closes(bytes: Uint8Array, what = 'the broker closes the connection'): Promise<void> {
@@ -360,27 +309,6 @@ describe('record batches', () => {
     patch(copy)
     return copy
   }
-})
-
-test('ten thousand half-open connections from another process', async (context) => {
-  const idle = usageOf(server.pid).residentBytes
-  const holder = new Process(process.execPath, [`${PEERS}/node/half-open.js`, String(server.port), String(HALF_OPEN)], {
-    env: { NODE_CLIENTS },
-  })
-  let printed = ''
-  holder.child.stdout!.on('data', (chunk: Buffer) => (printed += chunk.toString()))
-  try {
-    await until('all are open', () => printed.includes(`open ${HALF_OPEN}`), 60_000)
-    await bystander.assertUndisturbed()
-    await sleep(1000)
-    const grown = usageOf(server.pid).residentBytes - idle
-    context.diagnostic(`${(grown / MiB).toFixed(0)} MiB for ${HALF_OPEN} connections`)
-    if (TARGET === 'samsa') assert.ok(grown <= MEMORY_HALF_OPEN_MAX, `${(grown / MiB).toFixed(0)} MiB`)
-    assert.equal((await cluster.metadata()).brokers.length, 1, 'a new client is served')
-  } finally {
-    await holder.stop('SIGKILL')
-  }
-  await bystander.assertUndisturbed()
 })
 
 /** Produce v3 of one batch to the topic. */
