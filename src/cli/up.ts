@@ -27,14 +27,15 @@ export async function up(options: UpOptions): Promise<void> {
   const firstPort = options.port ?? DEFAULT_BROKER_PORT
   if (firstPort + options.brokers > 65_536)
     throw new UserError(`--port ${firstPort}: the last broker's port would be over 65535`)
-  const cluster = await EmbeddedCluster.start(platform, {
+  const layout = {
     brokers: options.brokers,
     dataDirectory: options.data,
     host: HOST,
     brokerPorts: Array.from({ length: options.brokers }, (_, index) => firstPort + index),
     zookeeperPort: options.port === undefined ? DEFAULT_ZOOKEEPER_PORT : options.port - 1,
     overrides: parseAssignments('--override', options.override),
-  })
+  }
+  const cluster = await EmbeddedCluster.start(platform, layout, nodePlatform({ logLevel: 'warn' }))
   const stop = stopRequested()
   process.stdout.write(await welcome(platform, cluster, options))
   const loop = new LoopWatch()

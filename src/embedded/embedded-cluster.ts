@@ -34,9 +34,16 @@ export class EmbeddedCluster {
     this.brokers = brokers
   }
 
-  /** Resolves when every broker serves requests. What was started is stopped again when one fails. */
-  static async start(platform: Platform, options: EmbeddedClusterOptions): Promise<EmbeddedCluster> {
-    const zookeeper = await startZooKeeper(platform, options)
+  /**
+   * Resolves when every broker serves requests. What was started is stopped again when one fails. A platform of its own gives
+   * ZooKeeper's log a share of the pool that no broker's flushes can take.
+   */
+  static async start(
+    platform: Platform,
+    options: EmbeddedClusterOptions,
+    zookeeperPlatform = platform,
+  ): Promise<EmbeddedCluster> {
+    const zookeeper = await startZooKeeper(zookeeperPlatform, options)
     const starting = options.brokerPorts.map((port, index) =>
       startBroker(platform, options, index + 1, port, zookeeper.port),
     )
