@@ -19,6 +19,8 @@ export interface UpOptions {
 const HOST = '127.0.0.1'
 const DEFAULT_BROKER_PORT = 9092
 const DEFAULT_ZOOKEEPER_PORT = 2181
+/** How one calls the command: in a checkout, where the sources run, or installed. */
+const SAMSA = import.meta.filename.endsWith('.ts') ? 'npm run -s samsa --' : 'samsa'
 /** Between two looks at whether the cluster is complete. */
 const POLL_INTERVAL_MS = 5
 
@@ -57,8 +59,8 @@ async function welcome(platform: Platform, cluster: EmbeddedCluster, options: Up
     `Data        ${options.data}`,
     '',
     'Try next, in another terminal:',
-    `  npm run -s samsa -- topics create hello --partitions 3${target}`,
-    `  npm run -s samsa -- topics describe hello${target}`,
+    `  ${SAMSA} topics create hello --partitions 3${target}`,
+    `  ${SAMSA} topics describe hello${target}`,
     `  echo 'hello, samsa' | kcat -b ${HOST}:${port} -t hello -P`,
     `  kcat -b ${HOST}:${port} -t hello -C -e`,
     '',
