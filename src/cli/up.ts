@@ -41,9 +41,11 @@ export async function up(options: UpOptions): Promise<void> {
   const stop = stopRequested()
   process.stdout.write(await welcome(platform, cluster, options))
   const loop = new LoopWatch()
-  await stop
+  // ZooKeeper stops by itself when its log cannot be written, and has said so then: nothing may go on without it.
+  const failure = await Promise.race([stop, cluster.zookeeper.stopped])
   process.stdout.write(`\nStopping. The longest turn of the loop was ${loop.longestTurnMs().toFixed(0)} ms.\n`)
   await cluster.close()
+  if (failure instanceof Error) process.exitCode = 1
 }
 
 async function welcome(platform: Platform, cluster: EmbeddedCluster, options: UpOptions): Promise<string> {
