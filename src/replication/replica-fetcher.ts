@@ -32,6 +32,8 @@ interface Followed {
   readonly leaderEpoch: number
   /** Not asked for before this, in monotonic ms: something was wrong with it. */
   readyMs: number
+  /** Failures in a row: each doubles the pause before the next try. */
+  failures: number
   /** Nothing was fetched in this epoch yet. */
   isNew: boolean
   /** The leader does not know our epoch, or fenced it: wait for the controller. */
@@ -42,12 +44,17 @@ interface Followed {
 
 type FetchedPartition = FetchResponse['responses'][number]['partitions'][number]
 
+/** Pause after a first failure, in ms. */
+const FIRST_BACKOFF_MS = 50
+
 export class ReplicaFetcher {
   readonly #options: ReplicaFetcherOptions
   readonly #followed = new Map<string, Followed>()
   readonly #session = new FetchSession()
   #isClosed = false
   #isRunning = false
+  /** Failures of the connection in a row. */
+  #failures = 0
   #wake: (() => void) | null = null
 
   constructor(options: ReplicaFetcherOptions) {
@@ -72,6 +79,7 @@ export class ReplicaFetcher {
       partition,
       leaderEpoch: partition.leaderEpoch,
       readyMs: -Infinity,
+      failures: 0,
       isNew: true,
       isFenced: false,
       hidesEpoch: false,
@@ -100,7 +108,7 @@ export class ReplicaFetcher {
       } catch (error) {
         this.#options.logger.debug(`fetching from broker ${this.leaderId} failed: ${String(error)}`)
         this.#session.reset()
-        await this.#sleep(this.#options.config.replicaFetchBackoffMs)
+        await this.#sleep(this.#pauseAfter(this.#failures++))
       }
     }
   }
@@ -111,6 +119,7 @@ export class ReplicaFetcher {
     if (targets.size === 0) return await this.#sleep(this.#msToNextReady())
     const response = await this.#options.endpoint.fetch(this.#request(targets))
     if (this.#isClosed) return
+    this.#failures = 0
     if (!this.#session.answered(response)) return await this.#sleep(this.#backoffAfter(response.errorCode))
     await this.#takeIn(response, targets)
   }
@@ -207,7 +216,10 @@ export class ReplicaFetcher {
         if (answer.errorCode === ErrorCode.OFFSET_OUT_OF_RANGE) outOfRange.push({ key, followed })
         else if (answer.errorCode !== ErrorCode.NONE) this.#onError(key, followed, answer.errorCode)
         else if (answer.divergingEpoch.epoch >= 0) this.#onDiverging(followed, log, answer.divergingEpoch)
-        else if (this.#append(followed, log, answer.records)) appended.push({ key, followed, log, answer })
+        else if (this.#append(followed, log, answer.records)) {
+          followed.failures = 0
+          appended.push({ key, followed, log, answer })
+        }
       }
     // The log is written, and cut, before the high watermark of the same answer is believed (KAFKA-14704).
     for (const { log } of appended) log.writePending()
@@ -273,8 +285,16 @@ export class ReplicaFetcher {
     }
   }
 
+  /**
+   * After an election a follower may ask the new leader before that one has heard of its election: the first tries come soon, and
+   * only what lasts waits `replica.fetch.backoff.ms`.
+   */
+  #pauseAfter(failures: number): number {
+    return Math.min(FIRST_BACKOFF_MS * 2 ** failures, this.#options.config.replicaFetchBackoffMs)
+  }
+
   #backOff(followed: Followed): void {
-    followed.readyMs = this.#options.clock.monotonic() + this.#options.config.replicaFetchBackoffMs
+    followed.readyMs = this.#options.clock.monotonic() + this.#pauseAfter(followed.failures++)
   }
 
   /**
