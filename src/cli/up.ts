@@ -43,7 +43,7 @@ export async function up(options: UpOptions): Promise<void> {
   const loop = new LoopWatch()
   // ZooKeeper stops by itself when its log cannot be written, and has said so then: nothing may go on without it.
   const failure = await Promise.race([stop, cluster.zookeeper.stopped])
-  process.stdout.write(`\nStopping. The longest turn of the loop was ${loop.longestTurnMs().toFixed(0)} ms.\n`)
+  process.stdout.write(`\nStopping. The longest turn of the loop took at most ${loop.longestTurnMs().toFixed(0)} ms.\n`)
   await cluster.close()
   if (failure instanceof Error) process.exitCode = 1
 }

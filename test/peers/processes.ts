@@ -3,7 +3,7 @@
  * a time bound: a program that hangs is killed and reported, it does not hang the run.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { closeSync, openSync, readFileSync } from 'node:fs'
+import { closeSync, existsSync, openSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 
 export interface Ended {
@@ -44,6 +44,13 @@ process.on('exit', () => {
 })
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130))
 
+/**
+ * A test process that is itself killed runs no handler. The kernel then ends its children, where this program of
+ * Debian's asks it to; it replaces itself by the program, so the pid is the program's own.
+ */
+const SET_PRIVILEGES = '/usr/bin/setpriv'
+const DIE_WITH_US = ['--pdeathsig', 'KILL', '--']
+
 export class Process {
   readonly child: ChildProcess
   readonly exited: Promise<Ended>
@@ -54,7 +61,10 @@ export class Process {
     const logged = log === undefined ? null : openSync(log, 'a')
     const input = inputFile === undefined ? null : openSync(inputFile, 'r')
     const output = outputFile === undefined ? null : openSync(outputFile, 'w')
-    this.child = spawn(program, args, {
+    const [command, ...rest] = existsSync(SET_PRIVILEGES)
+      ? [SET_PRIVILEGES, ...DIE_WITH_US, program, ...args]
+      : [program, ...args]
+    this.child = spawn(command!, rest, {
       cwd: options.cwd,
       env: { ...process.env, ...options.env },
       stdio: [input ?? (logged === null ? 'pipe' : 'ignore'), output ?? logged ?? 'pipe', logged ?? 'pipe'],
