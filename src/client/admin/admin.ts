@@ -9,8 +9,11 @@ import { CreateTopics } from '#protocol/messages/create-topics'
 import { DeleteTopics } from '#protocol/messages/delete-topics'
 import { IncrementalAlterConfigs } from '#protocol/messages/incremental-alter-configs'
 
-import { Cluster, type ClusterOptions } from '../cluster.ts'
+import { Cluster } from '../cluster/index.ts'
+import { resolveConfig } from '../config-table.ts'
+import { adminSettings, type AdminOptions } from '../config.ts'
 import { type KafkaError, kafkaError } from '../errors.ts'
+import { GroupAdmin } from './groups.ts'
 
 export interface NewTopic {
   name: string
@@ -59,13 +62,16 @@ const DELETE_BY_NAME_VERSION_MAX = 5
 const CONFIG_SET = 0
 const CONFIG_DELETE = 1
 
-export class Admin {
+export class Admin implements AsyncDisposable {
+  /** Consumer groups, their members and offsets. */
+  readonly groups: GroupAdmin
   readonly #cluster: Cluster
   readonly #timeoutMs: number
 
-  constructor(platform: Platform, options: ClusterOptions) {
-    this.#cluster = new Cluster(platform, options)
-    this.#timeoutMs = options.requestTimeoutMs ?? 30_000
+  constructor(platform: Platform, options: AdminOptions) {
+    this.#cluster = new Cluster(platform, resolveConfig(adminSettings, options, 'admin'))
+    this.#timeoutMs = this.#cluster.config.requestTimeoutMs
+    this.groups = new GroupAdmin(this.#cluster)
   }
 
   async createTopics(topics: readonly NewTopic[]): Promise<TopicResults> {
@@ -129,7 +135,7 @@ export class Admin {
   }
 
   async describeCluster(): Promise<ClusterDescription> {
-    const { clusterId, controllerId, brokers } = await this.#cluster.metadata()
+    const { clusterId, controllerId, brokers } = await this.#cluster.describe()
     return { clusterId, controllerId: controllerId < 0 ? null : controllerId, brokers }
   }
 
@@ -143,16 +149,20 @@ export class Admin {
   }
 
   async #describe(names: readonly string[] | null): Promise<TopicDescription[]> {
-    const { topics } = await this.#cluster.metadata(names)
+    const { topics } = await this.#cluster.describe(names)
     return topics.map(toDescription).sort((a, b) => (a.name < b.name ? -1 : 1))
   }
 
   close(): Promise<void> {
     return this.#cluster.close()
   }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
 }
 
-type MetadataTopic = Awaited<ReturnType<Cluster['metadata']>>['topics'][number]
+type MetadataTopic = Awaited<ReturnType<Cluster['describe']>>['topics'][number]
 
 function toDescription(topic: MetadataTopic): TopicDescription {
   const name = topic.name ?? ''
