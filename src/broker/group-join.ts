@@ -82,6 +82,12 @@ class GroupMetadataLog implements CoordinatorLog {
     }
   }
 
+  async confirm(partition: number, leaderEpoch: number): Promise<boolean> {
+    if (!this.#leads(partition, leaderEpoch)) return false
+    const led = this.#replicas.partition(GROUP_METADATA_TOPIC, partition)!
+    return (await led.proveLeadership(this.#config.offsetsCommitTimeoutMs)) && this.#leads(partition, leaderEpoch)
+  }
+
   #leads(partition: number, leaderEpoch: number): boolean {
     const led = this.#replicas.partition(GROUP_METADATA_TOPIC, partition)
     return led !== null && led.isLeader && led.leaderEpoch === leaderEpoch

@@ -1,62 +1,28 @@
 /** The command as a user meets it: a process of its own, its output and its exit code. */
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 
-const MAIN = join(import.meta.dirname, 'main.ts')
+import { freePorts, run as runCommand, start } from './testing.ts'
 
-interface Outcome {
-  code: number | null
-  stdout: string
-  stderr: string
-}
-
-function start(...args: string[]) {
-  const child = spawn(process.execPath, [MAIN, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
-  const outcome: Outcome = { code: null, stdout: '', stderr: '' }
-  child.stdout.setEncoding('utf8').on('data', (text: string) => (outcome.stdout += text))
-  child.stderr.setEncoding('utf8').on('data', (text: string) => (outcome.stderr += text))
-  const done = once(child, 'close').then(([code]): Outcome => ({ ...outcome, code: code as number | null }))
-  const printed = async (text: string): Promise<void> => {
-    while (!outcome.stdout.includes(text)) {
-      const ended = await Promise.race([once(child.stdout, 'data').then(() => false), done.then(() => true)])
-      assert(!ended || outcome.stdout.includes(text), `it ended before it printed "${text}": ${outcome.stderr}`)
-    }
-  }
-  return { child, done, printed }
-}
-
-function run(...args: string[]): Promise<Outcome> {
-  return start(...args).done
-}
-
-/** The first of `count + 1` ports in a row that are free at the moment. */
-async function freePorts(count: number): Promise<number> {
-  for (;;) {
-    const first = await listenOnce(0)
-    const others = Array.from({ length: count }, (_, index) => listenOnce(first + 1 + index))
-    if ((await Promise.allSettled(others)).every((result) => result.status === 'fulfilled')) return first
-  }
-}
-
-async function listenOnce(port: number): Promise<number> {
-  const server = createServer().listen(port, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return address.port
-}
+const run = (...args: string[]) => runCommand(args)
 
 test('help names the commands and shows examples', async () => {
   const help = await run('--help')
   assert.equal(help.code, 0)
-  for (const command of ['up', 'broker', 'zookeeper', 'topics'])
+  for (const command of [
+    'up',
+    'broker',
+    'zookeeper',
+    'topics',
+    'produce',
+    'consume',
+    'groups',
+    'cluster',
+    'completion',
+  ])
     assert.match(help.stdout, new RegExp(`^  ${command}\\b`, 'm'))
   assert.match(help.stdout, /Examples:/)
 })
@@ -86,7 +52,7 @@ test('a cluster comes up, keeps its topics over SIGKILL, and stops cleanly', { t
   const at = ['-b', `127.0.0.1:${port}`]
   const up = ['up', '--data', data, '--port', String(port)]
   try {
-    const first = start(...up)
+    const first = start(up)
     await first.printed('Ctrl-C stops')
     assert.equal((await run('topics', 'create', 'orders', '--partitions', '3', ...at)).stdout, 'created orders\n')
     const again = await run('topics', 'create', 'orders', ...at)
@@ -99,7 +65,7 @@ test('a cluster comes up, keeps its topics over SIGKILL, and stops cleanly', { t
     first.child.kill('SIGKILL')
     await first.done
 
-    const second = start(...up)
+    const second = start(up)
     await second.printed('Ctrl-C stops')
     const described = JSON.parse((await run('topics', 'describe', 'orders', '--json', ...at)).stdout) as [
       { partitions: { replicas: number[] }[] },

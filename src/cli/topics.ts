@@ -1,15 +1,10 @@
 /** `samsa topics …`: topics of any Kafka cluster. */
-import { Admin, KafkaError, type TopicDescription, type TopicResults } from '#client'
-import { nodePlatform } from '#platform/node'
+import type { TopicDescription } from '#client'
 
+import { print, printJson, report, withAdmin, type ClusterOptions } from './cluster-options.ts'
+import { healthOf } from './partition-health.ts'
 import { formatTable } from './table.ts'
 import { UserError, parseAssignments } from './user-error.ts'
-
-interface ClusterOptions {
-  bootstrapServer: string
-  timeout: number
-  json?: true
-}
 
 interface CreateOptions extends ClusterOptions {
   partitions?: number
@@ -81,7 +76,7 @@ export function alterTopic(name: string, options: AlterOptions): Promise<void> {
       options.partitions === undefined
         ? new Map([[name, null]])
         : await admin.createPartitions(new Map([[name, options.partitions]]))
-    report('altered', results, options, null)
+    report('altered', results, options)
   })
 }
 
@@ -95,47 +90,6 @@ function descriptionRows(topic: TopicDescription): (string | number)[][] {
     partition.leaderEpoch,
     partition.replicas.join(','),
     partition.isr.join(','),
-    stateOf(partition),
+    healthOf(partition),
   ])
-}
-
-function stateOf(partition: { leader: number; isr: number[]; replicas: number[] }): string {
-  if (partition.leader < 0) return 'offline'
-  return partition.isr.length < partition.replicas.length ? 'under-replicated' : 'ok'
-}
-
-/** Says what became of each topic; a failure makes the command fail, unless it is the one that the user is content with. */
-function report(done: string, results: TopicResults, options: ClusterOptions, contentWith: string | null): void {
-  const isContent = (error: KafkaError): boolean => contentWith !== null && error.message.startsWith(contentWith)
-  const failures = [...results].filter(([, error]) => error !== null && !isContent(error))
-  if (options.json) printJson(Array.from(results, ([name, error]) => ({ name, error: error?.message ?? null })))
-  else for (const [name, error] of results) if (error === null) print(`${done} ${name}`)
-  if (failures.length > 0) throw new UserError(failures.map(([name, error]) => `${name}: ${error!.message}`).join('\n'))
-}
-
-async function withAdmin(options: ClusterOptions, use: (admin: Admin) => Promise<void>): Promise<void> {
-  try {
-    const admin = new Admin(nodePlatform({ logLevel: 'error' }), {
-      bootstrapServers: options.bootstrapServer,
-      clientId: 'samsa-cli',
-      defaultApiTimeoutMs: options.timeout,
-      requestTimeoutMs: options.timeout,
-    })
-    try {
-      await use(admin)
-    } finally {
-      await admin.close()
-    }
-  } catch (error) {
-    if (error instanceof KafkaError) throw new UserError(error.message)
-    throw error
-  }
-}
-
-function print(text: string): void {
-  process.stdout.write(`${text}\n`)
-}
-
-function printJson(value: unknown): void {
-  print(JSON.stringify(value, null, 2))
 }

@@ -63,8 +63,9 @@ async function welcome(platform: Platform, cluster: EmbeddedCluster, options: Up
     'Try next, in another terminal:',
     `  ${SAMSA} topics create hello --partitions 3${target}`,
     `  ${SAMSA} topics describe hello${target}`,
-    `  echo 'hello, samsa' | kcat -b ${HOST}:${port} -t hello -P`,
-    `  kcat -b ${HOST}:${port} -t hello -C -e`,
+    `  echo 'hello, samsa' | ${SAMSA} produce hello${target}`,
+    `  ${SAMSA} consume hello -e${target}`,
+    `  ${SAMSA} cluster describe${target}`,
     '',
     'Ctrl-C stops the cluster; the data stays.',
   ]

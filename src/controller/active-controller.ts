@@ -16,7 +16,7 @@ import { ControllerContext, replicasOf, type ControlledPartition, type Replica }
 import { ControlBatch } from './control-batch.ts'
 import type { Control } from './control.ts'
 import type { ElectedEpoch } from './elector.ts'
-import type { EventQueue } from './event-queue.ts'
+import type { ControllerEvent, EventQueue } from './event-queue.ts'
 import { LeaderElections } from './leader-elections.ts'
 import type { ControllerConfig, ControllerPorts } from './ports.ts'
 import { Reassignments } from './reassignments.ts'
@@ -111,8 +111,12 @@ export class ActiveController {
     await this.#control.store.deleteFenced(ZnodePath.controller)
   }
 
-  #event(name: string, run: () => Promise<void>): { name: string; run: () => Promise<void> } {
-    return { name, run: async () => (this.#stopped ? undefined : await run()) }
+  /**
+   * The queue outlives the office, and so do watches where the session goes on: an event of this office must neither do anything
+   * in the next one nor stand in for an event of it.
+   */
+  #event(name: string, run: () => Promise<void>): ControllerEvent {
+    return { name, owner: this, run: async () => (this.#stopped ? undefined : await run()) }
   }
 
   #watcher(name: string, run: () => Promise<void>): Watcher {
@@ -120,6 +124,7 @@ export class ActiveController {
     if (waiting !== undefined) return waiting
     const watcher = (): void => {
       this.#watchers.delete(name)
+      if (this.#stopped) return
       this.#parts.events.putOnce(this.#event(name, run))
     }
     this.#watchers.set(name, watcher)

@@ -128,8 +128,7 @@ export class BrokerChanges {
     if (found === null || known?.epoch !== found.epoch) return
     if (JSON.stringify(found.registration) === JSON.stringify(known.registration)) return
     known.registration = found.registration
-    channels.remove(id)
-    channels.add(known)
+    channels.readdress(known)
     announce([])
   }
 

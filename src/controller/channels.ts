@@ -56,6 +56,15 @@ export class BrokerChannels {
     this.#queues.set(id, new BrokerQueue(id, channel, this.#clock, this.#logger, this.#onResponse))
   }
 
+  /** The broker has other endpoints: what it was not told yet goes there. */
+  readdress(broker: LiveBroker): void {
+    const { id } = broker.registration
+    const unanswered = this.#queues.get(id)?.unanswered ?? []
+    this.remove(id)
+    this.add(broker)
+    this.send(unanswered)
+  }
+
   /** What was queued for it is dropped. */
   remove(brokerId: number): void {
     this.#queues.get(brokerId)?.close()
@@ -86,6 +95,8 @@ class BrokerQueue {
   readonly #onResponse: (response: ControlResponse) => void
   readonly #waiting: ControlRequest[] = []
   readonly #closed = new AbortController()
+  /** Under way; null: none. */
+  #sent: ControlRequest | null = null
   #sending = false
 
   constructor(
@@ -106,6 +117,11 @@ class BrokerQueue {
     return this.#waiting.length
   }
 
+  /** In order; the first may have been carried out. */
+  get unanswered(): ControlRequest[] {
+    return this.#sent === null ? [...this.#waiting] : [this.#sent, ...this.#waiting]
+  }
+
   push(request: ControlRequest): void {
     this.#waiting.push(request)
     if (!this.#sending) void this.#sendAll()
@@ -124,7 +140,9 @@ class BrokerQueue {
   async #sendAll(): Promise<void> {
     this.#sending = true
     for (let request = this.#waiting.shift(); request !== undefined; request = this.#waiting.shift()) {
+      this.#sent = request
       const response = await this.#sendUntilAnswered(request)
+      this.#sent = null
       if (this.#isClosed || response === null) break
       this.#onResponse(response)
     }

@@ -65,6 +65,22 @@ test('a controller that cannot take over makes way for another', async () => {
   assert.equal(cluster.controller.epoch, 3)
 })
 
+test('who is elected again in the same session still hears of brokers: watches of the former office stand in nobody’s way', async () => {
+  const cluster = await FakeCluster.start(2)
+  await cluster.createTopic('T', [[2, 1]])
+  const { zk } = cluster.broker(2)
+  // The first office ends when it takes the dead replica out of the ISR, after it has set its watches.
+  zk.beforeWrite = (steps) => {
+    if (!steps.some(({ path }) => path === ZnodePath.partitionState('T', 0))) return
+    zk.beforeWrite = null
+    throw new Error('ZooKeeper does something unheard of')
+  }
+  await cluster.kill(1)
+  assert.equal(cluster.controller.epoch, 3)
+  await cluster.join(3)
+  assert.deepEqual([...cluster.broker(2).metadata.brokers.keys()], [2, 3])
+})
+
 test('a session that expires takes the office with it; after a new one the broker may be elected again', async () => {
   const cluster = await FakeCluster.start(2)
   const { controller, zk } = cluster.broker(1)
@@ -289,6 +305,17 @@ test('new endpoints of a broker are passed on', async () => {
   await cluster.broker(2).retrying.setData(ZnodePath.broker(2), new TextEncoder().encode(moved))
   await cluster.settle()
   assert.equal(cluster.broker(1).metadata.endpoint(2, 'PLAINTEXT')?.host, 'elsewhere')
+})
+
+test('what a broker was to be told before its endpoints changed is told there', async () => {
+  const cluster = await FakeCluster.start(2)
+  cluster.broker(2).hanging = true
+  await cluster.createTopic('T', [[2, 1]])
+  cluster.broker(2).hanging = false
+  const moved = cluster.ensemble.text(ZnodePath.broker(2))!.replaceAll('host2', 'elsewhere')
+  await cluster.broker(2).retrying.setData(ZnodePath.broker(2), new TextEncoder().encode(moved))
+  await cluster.settle()
+  assert.ok(cluster.broker(2).take().includes('LeaderAndIsr T-0 leader=2 epoch=0 isr=2,1 new'))
 })
 
 test('replicas on a failed log directory lose their leadership, and come back', async () => {

@@ -4,6 +4,8 @@
  */
 export interface ControllerEvent {
   readonly name: string
+  /** Whose event it is: one of another owner with the same name is another event. */
+  readonly owner?: object
   run(): Promise<void>
   /** Called instead of `run` when the queue is cleared. */
   drop?(): void
@@ -28,9 +30,9 @@ export class EventQueue {
     this.#running ??= this.#runAll()
   }
 
-  /** For events that say no more than "look again": one that waits already will see everything. */
+  /** For events that say no more than "look again": one of the same owner that waits already will see everything. */
   putOnce(event: ControllerEvent): void {
-    if (!this.#waiting.some((waiting) => waiting.name === event.name)) this.put(event)
+    if (!this.#waiting.some(({ name, owner }) => name === event.name && owner === event.owner)) this.put(event)
   }
 
   /** Drops what waits. The event that runs is left to end. */

@@ -15,6 +15,11 @@ export interface CoordinatorLog {
    * next one is asked for. Throws when this broker does not lead the partition in that epoch.
    */
   read(partition: number, leaderEpoch: number): AsyncIterable<Uint8Array>
+  /**
+   * Resolves with true when it is certain that this broker led the partition in that epoch at the time of the call, so that what the
+   * coordinator knows is the newest there is; with false when it does not, or could not find out in time.
+   */
+  confirm(partition: number, leaderEpoch: number): Promise<boolean>
 }
 
 export interface AppendOutcome {

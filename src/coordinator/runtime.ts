@@ -104,6 +104,13 @@ export class CoordinatorRuntime<Machine extends CoordinatorMachine<Event>, Event
     return false
   }
 
+  /** Whether what the partition's machine knows is certainly the newest there is, as of the call. */
+  async confirm(partition: number): Promise<boolean> {
+    const led = this.#partitions.get(partition)
+    if (led === undefined || !led.isLoaded) return false
+    return (await this.#options.log.confirm(partition, led.leaderEpoch)) && this.#isPresent(led)
+  }
+
   /** Lets the partition's machine decide, and carries out what it asks for. The partition must be active. */
   decide(partition: number, decision: (machine: Machine, now: Moment) => void): void {
     const led = this.#partitions.get(partition)!

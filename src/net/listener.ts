@@ -126,8 +126,9 @@ export class FramedListener {
 
   /** Stops accepting and closes every connection, each after what was sent on it. */
   async close(): Promise<void> {
-    await this.#listener.close()
+    const stopped = this.#listener.close()
     for (const connection of this.#connections) connection.close()
+    await stopped
   }
 }
 

@@ -2,13 +2,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import type { Platform } from '#platform'
+import { sleep, type Platform } from '#platform'
 import { ErrorCode, ZERO_UUID } from '#protocol'
 import type { LeaderAndIsrRequest } from '#protocol/messages/leader-and-isr'
 import { RecordBatchBuilder } from '#protocol/records'
 import { ReplicaManager, type FetchIsolation, type FetchRequestParameters } from '#replication'
 import { World } from '#simulation'
-import { LogManager, logConfig } from '#storage'
+import { LogManager, logConfig, type LogConfig } from '#storage'
 
 const TIMEOUT_MS = 30_000
 
@@ -23,7 +23,7 @@ interface Setting {
 async function onBroker(
   seed: number,
   program: (setting: Setting) => Promise<void>,
-  segmentBytes = 1000,
+  config: Partial<LogConfig> = {},
 ): Promise<void> {
   const world = new World(seed)
   let outcome: { error: unknown } | null = null
@@ -32,7 +32,7 @@ async function onBroker(
       const logs = await LogManager.open({
         platform,
         directories: ['/data'],
-        topicConfig: () => logConfig({ segmentBytes }),
+        topicConfig: () => logConfig({ segmentBytes: 1000, ...config }),
         tailBounds: { totalBytes: 8192, bytesPerLog: 4096 },
       })
       const replicas = new ReplicaManager({
@@ -161,6 +161,70 @@ test('a read that fails takes the directory offline and is answered with it', as
   })
 })
 
+/** Overwrites the magic of the first batch of the partition. */
+async function damage({ platform }: Setting, partition: number): Promise<void> {
+  const file = platform.files.open(`/data/t-${partition}/00000000000000000000.log`, 'write')
+  await file.write([Uint8Array.of(77)], 16)
+  file.close()
+}
+
+function timestampOf({ replicas }: Setting, partition: number, timestamp: number): number[] {
+  const partitions = [{ topic: 't', partition, currentLeaderEpoch: -1, timestamp }]
+  return replicas
+    .listOffsets({ replicaId: -1, isolation: 'highWatermark', partitions })
+    .flatMap(({ errorCode, offset }) => [errorCode, offset])
+}
+
+test('what cannot be a batch is told of, for its partition only', async () => {
+  await onBroker(7, async (setting) => {
+    const { replicas, logs } = setting
+    for (let index = 0; index < 20; index++) await produce(setting, 1, [0, 1])
+    await damage(setting, 0)
+    const request = fetchOf(0, 0)
+    const both = { ...request, partitions: [...request.partitions, ...fetchOf(1, 0).partitions] }
+    const fetched = await replicas.fetch(both)
+    fetched.release()
+    assert.deepEqual(
+      fetched.partitions.map(({ errorCode, records }) => [errorCode, records.length > 0]),
+      [
+        [ErrorCode.CORRUPT_MESSAGE, false],
+        [ErrorCode.NONE, true],
+      ],
+    )
+    assert.deepEqual(timestampOf(setting, 0, 1), [ErrorCode.CORRUPT_MESSAGE, -1])
+    assert.deepEqual(timestampOf(setting, 1, 1), [ErrorCode.NONE, 0])
+    assert.equal(logs.isOffline('t', 0), false)
+  })
+})
+
+test('a search by timestamp that the disk fails takes the directory offline', async () => {
+  await onBroker(8, async (setting) => {
+    for (let index = 0; index < 20; index++) await produce(setting, 1, [0])
+    setting.world.process('broker').diskConditions.inject({ operation: 'read', code: 'EIO', path: '/data/t-0/' })
+    assert.deepEqual(timestampOf(setting, 0, 1), [ErrorCode.KAFKA_STORAGE_ERROR, -1])
+    assert.equal(setting.logs.isOffline('t', 1), true)
+  })
+})
+
+test('a read for which there is no descriptor fails by itself', async () => {
+  await onBroker(9, async (setting) => {
+    const { replicas, logs, world, platform } = setting
+    for (let index = 0; index < 20; index++) await produce(setting, 1, [0])
+    // By then the old segments are sealed and closed.
+    await sleep(platform.clock, 1000)
+    world.process('broker').diskConditions.inject({ operation: 'open', code: 'EMFILE', path: '/data/t-0/' })
+    for (const expected of [ErrorCode.KAFKA_STORAGE_ERROR, ErrorCode.NONE]) {
+      const fetched = await replicas.fetch(fetchOf(0, 0))
+      fetched.release()
+      assert.deepEqual(
+        fetched.partitions.map(({ errorCode }) => errorCode),
+        [expected],
+      )
+    }
+    assert.equal(logs.isOffline('t', 0), false)
+  })
+})
+
 test('who produces faster than the disk writes is told when to go on', async () => {
   await onBroker(
     3,
@@ -178,7 +242,7 @@ test('who produces faster than the disk writes is told when to go on', async () 
       assert.equal(log.unwrittenBytes, 0)
       assert.equal(log.logEndOffset, 21)
     },
-    1e9,
+    { segmentBytes: 1e9 },
   )
 })
 
@@ -207,4 +271,31 @@ test('the record with the largest timestamp is named only where it may be fetche
     assert.deepEqual(largest('highWatermark'), [ErrorCode.NONE, -1])
     assert.deepEqual(largest('logEnd'), [ErrorCode.NONE, 1])
   })
+})
+
+test('who has closed takes up no role any more', async () => {
+  await onBroker(5, async ({ replicas, logs }) => {
+    await replicas.close()
+    const { errorCode } = replicas.becomeLeaderOrFollower(leaderOf(4))
+    assert.equal(errorCode, ErrorCode.BROKER_NOT_AVAILABLE)
+    assert.deepEqual([...replicas.partitions], [])
+    assert.equal(logs.log('t', 3), null)
+  })
+})
+
+test('replicas that are being added count for how many must be in sync', async () => {
+  await onBroker(
+    6,
+    async (setting) => {
+      const request = leaderOf(1)
+      const [state] = request.topicStates[0]!.partitionStates
+      Object.assign(state!, { leaderEpoch: 1, partitionEpoch: 1, replicas: [1, 2], addingReplicas: [2] })
+      setting.replicas.becomeLeaderOrFollower(request)
+      const [refused] = await produce(setting, -1, [0])
+      assert.equal(refused!.errorCode, ErrorCode.NOT_ENOUGH_REPLICAS)
+      const [alone] = await produce(setting, -1, [1])
+      assert.equal(alone!.errorCode, ErrorCode.NONE)
+    },
+    { minInsyncReplicas: 2 },
+  )
 })

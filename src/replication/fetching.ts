@@ -7,6 +7,7 @@ import type { Log, LogRead } from '#storage'
 
 import type { Deadlines, Expiring } from './deadlines.ts'
 import type { Partition, PartitionWaiter } from './partition.ts'
+import { readErrorCode } from './read-errors.ts'
 import type {
   CurrentLeader,
   EpochEndOffset,
@@ -123,32 +124,31 @@ class FetchPass {
     const upTo = readableEnd(log, this.#request.isolation)
     const maxBytes = Math.max(0, Math.min(wanted.maxBytes, this.#bytesLeft))
     const request = { offset: wanted.fetchOffset, maxBytes, upTo, minOneBatch: this.bytes === 0 }
+    const add = (read: LogRead): void => this.#add(wanted, log, bounds, upTo, read)
+    const failed = (error: unknown): void => this.#readFailed(wanted, log, error)
     try {
       const read = log.read(request)
-      if (read instanceof Promise)
-        return read.then(
-          (done) => this.#add(wanted, log, bounds, upTo, done),
-          (error: unknown) => this.#readFailed(wanted, log, error),
-        )
-      this.#add(wanted, log, bounds, upTo, read)
+      if (read instanceof Promise) return read.then(add).catch(failed)
+      add(read)
     } catch (error) {
-      this.#readFailed(wanted, log, error)
+      failed(error)
     }
   }
 
-  /** The disk failed under the read, or the log was let go of meanwhile. */
+  /** The disk failed under the read, what lies there is no batch, or the log was let go of meanwhile. */
   #readFailed(wanted: FetchPartitionParameters, log: Log, error: unknown): void {
-    if (log.isOffline) return this.#refuse(wanted, ErrorCode.KAFKA_STORAGE_ERROR, null)
+    const errorCode = readErrorCode(log, error)
+    if (errorCode !== null) return this.#refuse(wanted, errorCode, null)
     this.release()
     throw error
   }
 
   #add(wanted: FetchPartitionParameters, log: Log, bounds: LogBounds, upTo: number, { records, hold }: LogRead): void {
-    this.bytes += records.length
-    this.#bytesLeft -= records.length
     if (hold !== null) this.#holds.push(hold)
     const aborted =
       this.#request.isolation === 'lastStableOffset' ? log.abortedTransactions(wanted.fetchOffset, upTo) : null
+    this.bytes += records.length
+    this.#bytesLeft -= records.length
     this.#results.push({ ...answer(wanted), ...bounds, records, abortedTransactions: aborted })
   }
 
@@ -173,6 +173,7 @@ class FetchPass {
 
 /** Waits until there is enough to read, or something that the fetcher must hear, or its time is over. */
 class FetchWait implements PartitionWaiter, Expiring {
+  readonly followerId: number
   readonly done: Promise<void>
   readonly #source: FetchSource
   readonly #request: FetchRequestParameters
@@ -182,6 +183,7 @@ class FetchWait implements PartitionWaiter, Expiring {
   #isDone = false
 
   constructor(source: FetchSource, request: FetchRequestParameters, partitions: readonly (Partition | null)[]) {
+    this.followerId = request.replicaId
     this.#source = source
     this.#request = request
     this.#partitions = partitions
@@ -215,6 +217,7 @@ class FetchWait implements PartitionWaiter, Expiring {
       const log = partition.log
       const errorCode = partition.checkAccess(wanted.currentLeaderEpoch, !this.#request.mayReadFromFollower)
       if (log === null || (errorCode !== ErrorCode.NONE && this.#request.replicaId !== DEBUG_CONSUMER)) return true
+      if (partition.awaitsFetchOf(this.followerId)) return true
       const end = readableEnd(log, this.#request.isolation)
       if (end === wanted.fetchOffset) continue
       if (end < wanted.fetchOffset) {

@@ -16,7 +16,7 @@ export interface IsrChange {
   readonly leaderEpoch: number
   readonly partitionEpoch: number
   readonly isr: readonly number[]
-  /** Called once with what came of it. */
+  /** Called once with what came of it; not at all when a change of a newer leader epoch took its place. */
   done(outcome: IsrChangeOutcome): void
 }
 
@@ -29,8 +29,19 @@ export type IsrChangeOutcome =
     }
   | { readonly kind: 'refused'; readonly errorCode: number }
 
-/** After a request that failed as a whole. */
+/** Until what could not be decided is sent again. */
 const RETRY_MS = 50
+/** These decide a change. After any other error, or none, the same may succeed when it is tried again. */
+const DECIDING_ERRORS: ReadonlySet<number> = new Set([
+  ErrorCode.INELIGIBLE_REPLICA,
+  ErrorCode.OPERATION_NOT_ATTEMPTED,
+  ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
+  ErrorCode.UNKNOWN_TOPIC_ID,
+  ErrorCode.FENCED_LEADER_EPOCH,
+  ErrorCode.INVALID_UPDATE_VERSION,
+  ErrorCode.INVALID_REQUEST,
+  ErrorCode.NEW_LEADER_ELECTED,
+])
 /** LeaderRecoveryState: a leader that was elected uncleanly says so with its first change. */
 const RECOVERED = 0
 
@@ -54,10 +65,10 @@ export class IsrChanges {
     this.#options = options
   }
 
-  /** Takes the change, unless one of the same partition is still under way: then false. */
+  /** Takes the change, unless one of the same partition and leader epoch is still under way: then false. */
   submit(change: IsrChange): boolean {
     const key = `${change.topic}-${change.partition}`
-    if (this.#pending.has(key) || this.#isClosed) return false
+    if (this.#isClosed || (this.#pending.get(key)?.leaderEpoch ?? -1) >= change.leaderEpoch) return false
     this.#pending.set(key, change)
     this.#sendSoon()
     return true
@@ -93,9 +104,9 @@ export class IsrChanges {
     this.#sendSoon()
   }
 
-  /** Everything stays pending, and goes out again. */
+  /** What is undecided stays pending, and goes out again after a pause. */
   #failed(what: string, error: unknown): void {
-    if (this.#isClosed) return
+    if (this.#isClosed || this.#retry !== null) return
     this.#options.logger.debug(
       `changes of ISRs are sent again: ${what}${error instanceof Error ? ` (${error.message})` : ''}`,
     )
@@ -128,7 +139,7 @@ export class IsrChanges {
     }
   }
 
-  /** A change that the answer leaves out stays pending. */
+  /** A change that the answer leaves out, or fails without deciding it, stays pending. */
   #deliver(changes: readonly IsrChange[], response: AlterPartitionResponse): void {
     for (const topic of response.topics)
       for (const answer of topic.partitions) {
@@ -137,11 +148,18 @@ export class IsrChanges {
             sent.partition === answer.partitionIndex &&
             (sent.topicId === topic.topicId || sent.topic === topic.topicName),
         )
-        const key = change === undefined ? '' : `${change.topic}-${change.partition}`
-        if (change === undefined || this.#pending.get(key) !== change) continue
-        this.#pending.delete(key)
+        if (change === undefined || !this.#isPending(change)) continue
+        const { errorCode } = answer
+        if (errorCode !== ErrorCode.NONE && !DECIDING_ERRORS.has(errorCode)) continue
+        this.#pending.delete(`${change.topic}-${change.partition}`)
         change.done(outcomeOf(answer))
       }
+    const undecided = changes.filter((change) => this.#isPending(change))
+    if (undecided.length > 0) this.#failed(`the controller leaves ${undecided.length} of them undecided`, null)
+  }
+
+  #isPending(change: IsrChange): boolean {
+    return this.#pending.get(`${change.topic}-${change.partition}`) === change
   }
 }
 

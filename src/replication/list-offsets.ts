@@ -2,8 +2,10 @@ import { ErrorCode } from '#protocol'
 import type { FoundTimestamp, Log } from '#storage'
 
 import type { Partition } from './partition.ts'
+import { readErrorCode } from './read-errors.ts'
 import {
   ListOffsetsTimestamp,
+  type FetchIsolation,
   type ListOffsetsParameters,
   type ListOffsetsPartition,
   type ListOffsetsResult,
@@ -20,6 +22,22 @@ export function listOffset(
   const errorCode = partition.checkAccess(wanted.currentLeaderEpoch, replicaId !== DEBUG_CONSUMER)
   if (errorCode !== ErrorCode.NONE) return answer(wanted, { errorCode })
   const log = partition.log!
+  try {
+    return offsetIn(log, partition, wanted, isolation)
+  } catch (error) {
+    const failure = readErrorCode(log, error)
+    if (failure === null) throw error
+    return answer(wanted, { errorCode: failure })
+  }
+}
+
+/** Throws as `Log.read` does. */
+function offsetIn(
+  log: Log,
+  partition: Partition,
+  wanted: ListOffsetsPartition,
+  isolation: FetchIsolation,
+): ListOffsetsResult {
   const end =
     isolation === 'logEnd' ? log.logEndOffset : isolation === 'highWatermark' ? log.highWatermark : log.lastStableOffset
   // A new leader may not know yet how far its records are committed: what it says could go back.

@@ -14,6 +14,7 @@ import type { Log } from '#storage'
 import type { Faults } from './faults.ts'
 import type { IsrChangeOutcome, IsrChanges } from './isr-changes.ts'
 import { committed, maximalIsr, pending, type IsrState, type PendingIsr } from './isr-state.ts'
+import { LeadershipProofs } from './leadership-proofs.ts'
 import { OffsetQueue, type OffsetWait } from './offset-queue.ts'
 import type { MetadataView } from './ports.ts'
 import { RemoteReplica } from './remote-replica.ts'
@@ -61,7 +62,15 @@ export interface LeaderRole {
 /** Waits for news of a partition: bytes, high watermark, a change of role. */
 export interface PartitionWaiter {
   wake(): void
+  /** The follower that waits; none for anybody else. */
+  readonly followerId?: number
 }
+
+/**
+ * Before somebody is proposed again whom the controller does not let in: a follower fetches many times in a ms, and while a
+ * proposal is under way nobody else can come in or be thrown out.
+ */
+const INELIGIBLE_PAUSE_MS = 50
 
 export class Partition {
   readonly topic: string
@@ -73,14 +82,17 @@ export class Partition {
   #leaderEpoch = -1
   #partitionEpoch = -1
   #replicas: readonly number[] = []
-  #adding: readonly number[] = []
+  /** Monotonic ms. */
+  #noExpansionBeforeMs = -Infinity
   /** acks=1: waits for the leader's own end. */
   readonly #awaitingEnd = new OffsetQueue()
   /** acks=all: waits for the high watermark. */
   readonly #awaitingHighWatermark = new OffsetQueue()
   readonly #waiters = new Set<PartitionWaiter>()
+  readonly #proofs: LeadershipProofs
 
   constructor(topic: string, partition: number, context: PartitionContext) {
+    this.#proofs = new LeadershipProofs(context.clock)
     this.topic = topic
     this.partition = partition
     this.#context = context
@@ -143,6 +155,7 @@ export class Partition {
     const log = this.#log
     assert(log !== null, 'a leader has a log')
     const leadsAnew = this.#role.kind !== 'leader'
+    if (state.leaderEpoch > this.#leaderEpoch) this.#proofs.failAll()
     const remotes = this.#role.kind === 'leader' ? this.#role.remotes : new Map<number, RemoteReplica>()
     this.#setReplicas(state, remotes)
     let epochStartOffset = this.#role.kind === 'leader' ? this.#role.epochStartOffset : 0
@@ -169,9 +182,8 @@ export class Partition {
     return epochStartOffset
   }
 
-  #setReplicas({ replicas, addingReplicas }: LeadershipState, remotes: Map<number, RemoteReplica>): void {
+  #setReplicas({ replicas }: LeadershipState, remotes: Map<number, RemoteReplica>): void {
     this.#replicas = replicas
-    this.#adding = addingReplicas
     for (const id of remotes.keys()) if (!replicas.includes(id)) remotes.delete(id)
     for (const id of replicas)
       if (id !== this.#context.brokerId && !remotes.has(id)) remotes.set(id, new RemoteReplica(id))
@@ -183,7 +195,6 @@ export class Partition {
     this.#leaderEpoch = state.leaderEpoch
     this.#partitionEpoch = state.partitionEpoch
     this.#replicas = state.replicas
-    this.#adding = state.addingReplicas
     this.#leave({ kind: 'follower', leader: state.leader }, ErrorCode.NOT_LEADER_OR_FOLLOWER)
     return true
   }
@@ -203,6 +214,7 @@ export class Partition {
     this.#role = role
     this.#awaitingEnd.failAll(errorCode)
     this.#awaitingHighWatermark.failAll(errorCode)
+    this.#proofs.failAll()
     this.#wakeAll()
   }
 
@@ -278,6 +290,24 @@ export class Partition {
     this.#wakeAll()
   }
 
+  /**
+   * Resolves with true when it is certain that this broker led the partition at the time of the call, with false when it no longer
+   * does or could not find out within `timeoutMs`.
+   */
+  proveLeadership(timeoutMs: number): Promise<boolean> {
+    if (this.#role.kind !== 'leader') return Promise.resolve(false)
+    const followers = [...maximalIsr(this.#role.isr)].filter((id) => id !== this.#context.brokerId)
+    const parked = new Set(Array.from(this.#waiters, ({ followerId }) => followerId))
+    const proven = this.#proofs.begin(followers, (id) => parked.has(id), timeoutMs)
+    this.#wakeAll()
+    return proven
+  }
+
+  /** Whether a fetch of this follower is answered at once, although there is nothing new. */
+  awaitsFetchOf(brokerId: number): boolean {
+    return this.#proofs.awaits(brokerId)
+  }
+
   // ---------------------------------------------------------------- the leader's books
 
   /** Whether acks=all may append at all. */
@@ -287,10 +317,12 @@ export class Partition {
     )
   }
 
-  /** A topic with fewer replicas than `min.insync.replicas` needs all of them. Replicas being added do not count. */
+  /**
+   * A partition with fewer replicas than `min.insync.replicas` needs all of them, those that are being added included (upstream
+   * `Partition.effectiveMinIsr`).
+   */
   #effectiveMinIsr(log: Log): number {
-    const count = this.#replicas.filter((id) => !this.#adding.includes(id)).length
-    return Math.min(log.config.minInsyncReplicas, Math.max(1, count))
+    return Math.min(log.config.minInsyncReplicas, Math.max(1, this.#replicas.length))
   }
 
   hasFollower(brokerId: number): boolean {
@@ -304,6 +336,7 @@ export class Partition {
     if (role.kind !== 'leader' || log === null) return
     const remote = role.remotes.get(brokerId)
     if (remote === undefined) return
+    this.#proofs.fetched(brokerId)
     const before = remote.logEndOffset
     remote.fetched(fetchOffset, logStartOffset, log.countedEndOffset, this.#context.clock.monotonic())
     this.#maybeExpandIsr(role, log, remote)
@@ -352,6 +385,7 @@ export class Partition {
     if (role.isr.kind !== 'committed' || role.isr.isr.has(remote.brokerId) || !this.#isAlive(remote.brokerId)) return
     const isInsideEpoch = remote.logEndOffset >= log.highWatermark && remote.logEndOffset >= role.epochStartOffset
     if (!isInsideEpoch && !this.#context.faults.joinIsrBeforeEpochStart) return
+    if (this.#context.clock.monotonic() < this.#noExpansionBeforeMs) return
     this.#propose(role, pending(role.isr.isr, [...role.isr.isr, remote.brokerId]))
   }
 
@@ -405,22 +439,10 @@ export class Partition {
 
   #refused(role: LeaderRole, proposal: PendingIsr, errorCode: number): void {
     const { INELIGIBLE_REPLICA, OPERATION_NOT_ATTEMPTED } = ErrorCode
-    if (errorCode === INELIGIBLE_REPLICA || errorCode === OPERATION_NOT_ATTEMPTED) {
-      role.isr = committed(proposal.isr)
-      if (this.#advanceHighWatermark()) this.#wakeAll()
-      return
-    }
-    // The controller knows something newer and will say so by LeaderAndIsr; until then the maximal ISR counts.
-    if (FINAL_REFUSALS.has(errorCode)) return
-    this.#propose(role, pending(proposal.isr, proposal.proposed))
+    // In all other cases the controller knows something newer and will say so by LeaderAndIsr; until then the maximal ISR counts.
+    if (errorCode !== INELIGIBLE_REPLICA && errorCode !== OPERATION_NOT_ATTEMPTED) return
+    role.isr = committed(proposal.isr)
+    this.#noExpansionBeforeMs = this.#context.clock.monotonic() + INELIGIBLE_PAUSE_MS
+    if (this.#advanceHighWatermark()) this.#wakeAll()
   }
 }
-
-const FINAL_REFUSALS: ReadonlySet<number> = new Set([
-  ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
-  ErrorCode.UNKNOWN_TOPIC_ID,
-  ErrorCode.FENCED_LEADER_EPOCH,
-  ErrorCode.INVALID_UPDATE_VERSION,
-  ErrorCode.INVALID_REQUEST,
-  ErrorCode.NEW_LEADER_ELECTED,
-])

@@ -11,6 +11,7 @@ import { FollowerAppendError, type Log } from '#storage'
 
 import type { Faults } from './faults.ts'
 import { FetchSession, type FetchTarget } from './fetch-session.ts'
+import { overlapStart } from './overlap.ts'
 import type { Partition } from './partition.ts'
 import type { LeaderEndpoint } from './ports.ts'
 import type { ReplicationConfig } from './replication-config.ts'
@@ -238,7 +239,9 @@ export class ReplicaFetcher {
     } catch (error) {
       if (!(error instanceof FollowerAppendError)) throw error
       this.#options.logger.warn(`what broker ${this.leaderId} sent is refused`, error)
-      this.#backOff(followed)
+      const start = overlapStart(records, log.nextOffset)
+      if (start === null || start < log.logStartOffset || this.#options.faults.skipTruncation) this.#backOff(followed)
+      else this.#truncate(followed, log, start)
       return false
     }
   }

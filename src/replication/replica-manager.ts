@@ -137,9 +137,14 @@ export class ReplicaManager {
     return ErrorCode.NONE
   }
 
+  /** One that is closed takes up no role any more: its logs are about to be closed too. */
+  #admitRoles({ controllerEpoch, brokerEpoch }: LeaderAndIsrRequest | StopReplicaRequest): number {
+    return this.#isClosed ? ErrorCode.BROKER_NOT_AVAILABLE : this.admitController(controllerEpoch, brokerEpoch)
+  }
+
   /** LeaderAndIsr. Synchronous: when it returns, the roles have changed. */
   becomeLeaderOrFollower(request: LeaderAndIsrRequest): LeaderAndIsrResponse {
-    const errorCode = this.admitController(request.controllerEpoch, request.brokerEpoch)
+    const errorCode = this.#admitRoles(request)
     if (errorCode !== ErrorCode.NONE) return { errorCode, topics: [], partitionErrors: [] }
     const topics: LeaderAndIsrResponse['topics'] = []
     const partitionErrors: LeaderAndIsrResponse['partitionErrors'] = []
@@ -212,7 +217,7 @@ export class ReplicaManager {
 
   /** StopReplica. Synchronous. */
   stopReplicas(request: StopReplicaRequest): StopReplicaResponse {
-    const errorCode = this.admitController(request.controllerEpoch, request.brokerEpoch)
+    const errorCode = this.#admitRoles(request)
     if (errorCode !== ErrorCode.NONE) return { errorCode, partitionErrors: [] }
     const partitionErrors = stopsOf(request).map(({ topic, partition, leaderEpoch, deletes }) => ({
       topicName: topic,

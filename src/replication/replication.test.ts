@@ -583,6 +583,22 @@ test('a change of the ISR that the controller refuses is taken back, or stays op
   assert.ok(await cluster.world.runUntil(() => isr() === 2, 6000))
 })
 
+test('whom the controller does not let in is not proposed again without a pause', async () => {
+  const cluster = await TestCluster.started(22)
+  cluster.broker(3).isCutOff = true
+  await cluster.produced(1, { timeoutMs: 10_000 })
+  assert.deepEqual(cluster.isr(), [1, 2])
+  // Broker 3 fetches again and again.
+  const leader = cluster.manager(1).partition(TOPIC, 0)!
+  cluster.alterError = ErrorCode.INELIGIBLE_REPLICA
+  const before = cluster.alterations
+  for (let fetch = 0; fetch < 100; fetch++) {
+    leader.followerFetched(3, cluster.log(1).logEndOffset, 0)
+    await cluster.world.run(1)
+  }
+  assert.ok(cluster.alterations - before <= 4, `${cluster.alterations - before} proposals in 100 ms`)
+})
+
 test('a follower joins the ISR only inside the present epoch (KAFKA-7128)', async () => {
   for (const joinIsrBeforeEpochStart of [false, true]) {
     const cluster = await TestCluster.started(15, { joinIsrBeforeEpochStart })

@@ -8,7 +8,7 @@ export type DiskOperation = 'open' | 'read' | 'write' | 'sync' | 'rename' | 'rem
 /** A failure that waits for its operation. */
 export interface DiskFault {
   operation: DiskOperation
-  code: 'EIO' | 'ENOSPC'
+  code: 'EIO' | 'ENOSPC' | 'EMFILE'
   /** Only for paths that contain this. */
   path?: string
   /** So many such operations succeed first. Default 0. */

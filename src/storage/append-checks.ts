@@ -64,6 +64,15 @@ export function checkFollowed(records: Uint8Array, nextOffset: number, logName: 
   return batches
 }
 
+/**
+ * Where the log must begin instead, if `records` begin with a batch that `offset` lies in, as a leader's do whose log start was moved into
+ * a batch (DeleteRecords): batches are fetched whole. Null where they do not.
+ */
+export function batchStartAround(records: Uint8Array, offset: number, logName: string): number | null {
+  const batch = wholeBatchAt(records, 0, logName)
+  return batch !== null && batch.baseOffset < offset && batch.lastOffset >= offset ? batch.baseOffset : null
+}
+
 /** The batch at `position`; null when it is cut. */
 function wholeBatchAt(records: Uint8Array, position: number, logName: string): RecordBatchView | null {
   if (position + BATCH_HEADER_BYTES > records.length) return null

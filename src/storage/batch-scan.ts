@@ -18,7 +18,7 @@ export interface ScannedBatch {
 }
 
 /** Bytes that are no batch: a torn tail or damage. `position` is where the last good batch ended. */
-export class CorruptSegmentError extends Error {
+export class CorruptSegmentError extends MalformedBytesError {
   override name = 'CorruptSegmentError'
   readonly position: number
   constructor(message: string, position: number) {

@@ -218,8 +218,14 @@ class Loader {
       const end = segment.readNextOffset()
       for (const entry of aborted) if (entry.lastOffset < end) await segment.transactionIndex.append(entry)
       if (cut > 0) this.#dropBehind(index, cut)
-      if (index < this.#segments.length - 1) await segment.seal(true)
+      if (index < this.#segments.length - 1) await this.#sealAndRest(segment)
     }
+  }
+
+  /** A log may have more segments than a process may have files. */
+  async #sealAndRest(segment: LogSegment): Promise<void> {
+    await segment.seal(true)
+    segment.rest()
   }
 
   async #recover(): Promise<void> {
@@ -236,7 +242,7 @@ class Loader {
         this.#producers.endOffset = batch.nextOffset
       })
       if (cut > 0 || this.#leavesGap(index)) this.#dropBehind(index, cut)
-      if (index < this.#segments.length - 1) await segment.seal(true)
+      if (index < this.#segments.length - 1) await this.#sealAndRest(segment)
     }
     for (const [segment, entry] of aborted) await segment.transactionIndex.append(entry)
   }

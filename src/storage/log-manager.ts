@@ -22,6 +22,7 @@ import {
   partitionName,
   type TopicPartition,
 } from './names.ts'
+import { OpenSegments } from './open-segments.ts'
 import { ReadBuffers } from './read-buffers.ts'
 import { TailMemory, type TailBounds } from './tail-cache.ts'
 import { WholeFile, writeWhole } from './whole-files.ts'
@@ -35,6 +36,8 @@ export interface LogManagerOptions {
   /** `producer.id.expiration.ms`; 24 hours by default. */
   readonly producerIdExpirationMs?: number
   readonly tailBounds?: TailBounds
+  /** How many old segments are open for readers at most. */
+  readonly openSegmentsMax?: number
 }
 
 /** `log.flush.offset.checkpoint.interval.ms` and `log.flush.start.offset.checkpoint.interval.ms`. */
@@ -74,6 +77,7 @@ export class LogManager {
       logger,
       tails: new TailMemory(options.tailBounds),
       readBuffers: new ReadBuffers(),
+      openSegments: new OpenSegments(options.openSegmentsMax),
       gather: new WriteGather(clock),
       producerIdExpirationMs: options.producerIdExpirationMs ?? PRODUCER_ID_EXPIRATION_MS,
       random: () => random.next(),

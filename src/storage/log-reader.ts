@@ -1,6 +1,7 @@
 /** Reading batches: from the tail in memory where it reaches, else from the segment's file. */
 import { BATCH_HEADER_BYTES, RecordBatchView } from '#protocol/records'
 
+import { CorruptSegmentError } from './batch-scan.ts'
 import type { LogSegment } from './log-segment.ts'
 import type { ReadBuffer, ReadBuffers } from './read-buffers.ts'
 import type { Hold, LogTail, TailChunk } from './tail-cache.ts'
@@ -39,15 +40,23 @@ export class LogReader {
   readonly #segments: readonly LogSegment[]
   readonly #tail: LogTail
   readonly #buffers: ReadBuffers
+  readonly #onRead: (segment: LogSegment) => void
   /** Offset that a reader will ask for next, to the place where it lies. */
   readonly #places = new Map<number, LogPosition>()
   /** How often the log was cut. */
   #cuts = 0
 
-  constructor(segments: readonly LogSegment[], tail: LogTail, buffers: ReadBuffers) {
+  /** `onRead` is told of each segment whose file is about to be read. */
+  constructor(
+    segments: readonly LogSegment[],
+    tail: LogTail,
+    buffers: ReadBuffers,
+    onRead: (segment: LogSegment) => void = () => {},
+  ) {
     this.#segments = segments
     this.#tail = tail
     this.#buffers = buffers
+    this.#onRead = onRead
   }
 
   /** The log was cut: places known before may lie elsewhere now. */
@@ -93,6 +102,7 @@ export class LogReader {
       if (segment.baseOffset >= request.upTo) break
       const isActive = index === this.#segments.length - 1
       const end = endOf(segment)
+      this.#onRead(segment)
       const place = this.#places.get(request.offset)
       const start = place?.segmentBase === segment.baseOffset ? place.position : segment.positionOf(request.offset, end)
       // A segment may end before the offset where compaction left a gap; the next one begins behind it.
@@ -122,7 +132,8 @@ export class LogReader {
   }
 
   /**
-   * Keeps the whole batches below the bound; reads again where not even the first one fitted. The `count` bytes that the file had
+   * Keeps the whole batches below the bound; reads again where not even the first one fitted. Throws `CorruptSegmentError` where no
+   * batch can begin. The `count` bytes that the file had
    * may be fewer than were asked for, while a rolled segment is still being written; behind them lies what an earlier read left.
    */
   #finish(
@@ -139,6 +150,8 @@ export class LogReader {
       return { records: bytes.subarray(0, end), hold: buffer }
     }
     buffer.release()
+    if (count >= BATCH_HEADER_BYTES && firstSize < BATCH_HEADER_BYTES)
+      throw new CorruptSegmentError(`a batch of ${firstSize} bytes`, range.start)
     const isTooSmall = request.minOneBatch && firstSize > buffer.bytes.length && range.start + firstSize <= range.end
     return isTooSmall ? this.#readFile(segment, range, { ...request, maxBytes: firstSize }) : NOTHING
   }

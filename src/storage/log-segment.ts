@@ -130,6 +130,11 @@ export class LogSegment {
     return headersIn(this.file, this.offsetIndex.lookup(offset).position, end)
   }
 
+  /** Headers from the first batch with an index entry at or behind `start` on (all, where `start` is not above 0), up to `end`. */
+  headersBetween(start: number, end: number): Generator<ScannedBatch> {
+    return headersIn(this.file, start <= 0 ? 0 : this.offsetIndex.positionFrom(start, end), end)
+  }
+
   batchAt(position: number): RecordBatchView {
     return batchAt(this.file, position, this.size)
   }

@@ -249,6 +249,66 @@ test('a follower takes only what continues its log', async () => {
   })
 })
 
+test('a follower whose start lies inside the leader’s first batch takes that batch whole, and begins where it is to', async () => {
+  const world = new World(31)
+  await inWorld(world, async (platform) => {
+    const logs = await openLogs(platform)
+    const leader = logs.getOrCreate({ topic: 't', partition: 0 })
+    append(leader, { records: 5 })
+    append(leader, { records: 2 })
+    await leader.settle()
+    leader.raiseHighWatermark(7)
+    leader.raiseLogStart(3)
+    const { records } = await leader.read({ offset: 3, maxBytes: 10_000, upTo: 7, minOneBatch: true })
+    const follower = logs.getOrCreate({ topic: 't', partition: 1 })
+    follower.truncateFullyAndStartAt(3)
+    follower.appendAsFollower(records)
+    await follower.settle()
+    assert.deepEqual([follower.logStartOffset, follower.logEndOffset, follower.segmentBaseOffsets], [3, 7, [0]])
+    assert.deepEqual(await readAll(follower), await readAll(leader))
+    // What has begun goes on where it ends, and nowhere else.
+    assert.throws(() => follower.appendAsFollower(records), FollowerAppendError)
+    await logs.close()
+  })
+  world.process('broker').crash()
+  await inWorld(world, async (platform) => {
+    const follower = (await openLogs(platform)).log('t', 1)!
+    assert.deepEqual([follower.logStartOffset, follower.logEndOffset], [3, 7])
+  })
+})
+
+test('after a clean stop the last five batches of a producer are known, as before it', async () => {
+  // Not so old that the producer would be forgotten.
+  const timestamp = 1_900_000_000_000
+  for (const config of [{}, { segmentBytes: 500 }]) {
+    const world = new World(32)
+    await inWorld(world, async (platform) => {
+      const logs = await openLogs(platform, config)
+      const log = logs.getOrCreate({ topic: 't', partition: 0 })
+      for (let sequence = 0; sequence < 7; sequence++) {
+        append(log, { producerId: 7, producerEpoch: 0, baseSequence: sequence, timestamp })
+        append(log, { producerId: 8, producerEpoch: 0, baseSequence: sequence, timestamp })
+      }
+      await logs.close()
+    })
+    world.process('broker').crash()
+    await inWorld(world, async (platform) => {
+      const log = (await openLogs(platform, config)).log('t', 0)!
+      for (const sequence of [2, 3, 4, 5, 6]) {
+        const again = append(log, { producerId: 8, producerEpoch: 0, baseSequence: sequence, timestamp })
+        assert.deepEqual([again.isDuplicate, again.firstOffset], [true, 2 * sequence + 1])
+      }
+      const older = log.appendAsLeader(
+        batchOf({ producerId: 8, producerEpoch: 0, baseSequence: 1, timestamp }),
+        1,
+        'client',
+      )
+      assert.equal(older.kind === 'refused' && older.errorCode, AppendErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER)
+      assert.equal(append(log, { producerId: 7, producerEpoch: 0, baseSequence: 7, timestamp }).firstOffset, 14)
+    })
+  }
+})
+
 test('a repeated batch is answered with its first offsets, also after a restart and on a new leader', async () => {
   const world = new World(4)
   // A producer whose stamps are old counts as long silent, and is not restored.

@@ -12,7 +12,7 @@ import { assert } from '#base'
 import { FileError, joinPath, type Clock, type Logger, type Timer } from '#platform'
 import { RecordBatchView, validateBatch, type RecordError } from '#protocol/records'
 
-import { FollowerAppendError, checkFollowed, rulesFor } from './append-checks.ts'
+import { FollowerAppendError, batchStartAround, checkFollowed, rulesFor } from './append-checks.ts'
 import { AppendErrorCode } from './append-errors.ts'
 import { encodeEpochCheckpoint } from './checkpoints.ts'
 import type { LeaderEpochs } from './leader-epochs.ts'
@@ -26,6 +26,7 @@ import { encodePartitionMetadata } from './partition-metadata.ts'
 import { encodeProducerSnapshot } from './producer-snapshot.ts'
 import { foldIn, rebuildProducers, snapshotOffsets } from './producer-recovery.ts'
 import type { ProducedBatch, ProducerStates } from './producer-states.ts'
+import type { OpenSegments } from './open-segments.ts'
 import type { ReadBuffers } from './read-buffers.ts'
 import { LogTail, type TailMemory } from './tail-cache.ts'
 import { TimestampSearch, type FoundTimestamp } from './timestamp-search.ts'
@@ -39,6 +40,7 @@ export interface LogEnvironment {
   readonly logger: Logger
   readonly tails: TailMemory
   readonly readBuffers: ReadBuffers
+  readonly openSegments: OpenSegments
   readonly gather: WriteGather
   /** `producer.id.expiration.ms`. */
   readonly producerIdExpirationMs: number
@@ -85,6 +87,9 @@ export interface RefusedAppend {
   readonly recordErrors: readonly RecordError[]
 }
 
+/** The process, or the machine, has opened as many files as it may. */
+const OUT_OF_DESCRIPTORS: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE'])
+
 export class Log {
   readonly topic: string
   readonly partition: number
@@ -129,7 +134,7 @@ export class Log {
     this.#segments = parts.segments
     this.#environment = environment
     this.#tail = new LogTail(environment.tails)
-    this.#reader = new LogReader(this.#segments, this.#tail, environment.readBuffers)
+    this.#reader = new LogReader(this.#segments, this.#tail, environment.readBuffers, this.#onRead)
     this.#epochFile = new WholeFile(parts.directory.files, joinPath(parts.folder, LEADER_EPOCH_FILE))
     this.epochs.onChange = () => this.saveEpochs()
     this.#writer = new LogWriter({
@@ -284,12 +289,26 @@ export class Log {
    */
   appendAsFollower(records: Uint8Array): void {
     if (this.isOffline) throw new FollowerAppendError(`log directory of ${this.name} is offline`)
+    this.#beginAroundStart(records)
     for (const { position, size } of checkFollowed(records, this.#nextOffset, this.name)) {
       const batch = new RecordBatchView(this.#copyToTail(records.subarray(position, position + size)))
       if (!batch.hasValidCrc())
         throw new FollowerAppendError(`${this.name}: the CRC of the batch at ${batch.baseOffset} is wrong`)
       if (this.#keep(batch) === null) throw new FollowerAppendError(`log directory of ${this.name} has failed`)
     }
+  }
+
+  /**
+   * An empty log whose start lies inside the leader's first batch takes that batch whole: its file begins before its start
+   * (KAFKA-6254, upstream `UnexpectedAppendOffsetException`). Until that batch is written the end lies before the start, and nothing can be read.
+   */
+  #beginAroundStart(records: Uint8Array): void {
+    const startOffset = this.#logStartOffset
+    if (this.#nextOffset !== startOffset) return
+    const baseOffset = batchStartAround(records, startOffset, this.name)
+    if (baseOffset === null) return
+    this.truncateFullyAndStartAt(baseOffset)
+    this.#logStartOffset = startOffset
   }
 
   /** Room at the tail's end with a copy of `bytes`; it counts only once it is kept. */
@@ -443,7 +462,8 @@ export class Log {
   /**
    * Reads whole batches from the one that holds `offset` on. Near the end at once, from memory or by a synchronous
    * read; from far behind in the pool. The offset must lie in [logStartOffset, logEndOffset]. Throws or rejects with
-   * `FileError` when the disk fails; the directory is offline then.
+   * `FileError` when the disk fails (the directory is offline then) or no file can be opened, with `MalformedBytesError` where
+   * what lies there is no batch.
    */
   read(request: ReadRequest): LogRead | Promise<LogRead> {
     assert(
@@ -461,10 +481,27 @@ export class Log {
 
   readonly #writtenEndOf = (segment: LogSegment): number => this.#writer.writtenEndOf(segment)
 
-  /** A disk that cannot be read from is not to be written to either. */
+  /** A segment that nothing is written to any more is open for its readers only. */
+  readonly #onRead = (segment: LogSegment): void => {
+    if (segment !== this.#activeSegment && !this.#unsealed.has(segment)) this.#environment.openSegments.used(segment)
+  }
+
+  /**
+   * A disk that cannot be read from is not to be written to either. That the process has no descriptor left says nothing of
+   * the disk, and passes.
+   */
   #readFailed(error: unknown): never {
-    if (error instanceof FileError && !this.#isClosed) this.directory.fail(`reading ${this.name}`, error)
+    const isOfDisk = error instanceof FileError && !OUT_OF_DESCRIPTORS.has(error.code)
+    if (isOfDisk && !this.#isClosed) this.directory.fail(`reading ${this.name}`, error)
     throw error
+  }
+
+  #reading<T>(read: () => T): T {
+    try {
+      return read()
+    } catch (error) {
+      return this.#readFailed(error)
+    }
   }
 
   /** Where the record at `offset` would lie, when that is known without reading; null when it is not. */
@@ -472,22 +509,26 @@ export class Log {
     return this.#reader.locate(offset, this.#nextOffset)
   }
 
-  /** First record with a timestamp ≥ `timestamp` below `upTo`; null: none. */
+  /** First record with a timestamp ≥ `timestamp` below `upTo`; null: none. Throws as `read` does. */
   findTimestamp(timestamp: bigint, upTo: number): FoundTimestamp | null {
-    return this.#search().first(timestamp, this.#logStartOffset, Math.min(upTo, this.logEndOffset))
+    return this.#reading(() => this.#search().first(timestamp, this.#logStartOffset, Math.min(upTo, this.logEndOffset)))
   }
 
-  /** The record with the largest timestamp; null: the log is empty, or none has one. */
+  /** The record with the largest timestamp; null: the log is empty, or none has one. Throws as `read` does. */
   findMaxTimestamp(): FoundTimestamp | null {
-    return this.#search().largest(this.#logStartOffset, this.logEndOffset)
+    return this.#reading(() => this.#search().largest(this.#logStartOffset, this.logEndOffset))
   }
 
   #search(): TimestampSearch {
-    return new TimestampSearch(this.#segments, this.#writtenEndOf)
+    return new TimestampSearch(this.#segments, this.#writtenEndOf, this.#onRead)
   }
 
-  /** Aborted transactions that overlap [from, to), for a consumer that leaves out their records. */
+  /** Aborted transactions that overlap [from, to), for a consumer that leaves out their records. Throws as `read` does. */
   abortedTransactions(from: number, to: number): AbortedTransaction[] {
+    return this.#reading(() => this.#abortedTransactions(from, to))
+  }
+
+  #abortedTransactions(from: number, to: number): AbortedTransaction[] {
     const found: AbortedTransaction[] = []
     for (const [index, segment] of this.#segments.entries()) {
       if ((this.#segments[index + 1]?.baseOffset ?? Infinity) <= from) continue
@@ -543,6 +584,7 @@ export class Log {
     this.#guard('deleting segments', () => {
       for (const segment of segments) {
         this.#unsealed.delete(segment)
+        this.#environment.openSegments.forget(segment)
         segment.markDeleted()
         this.directory.files.remove(this.#snapshotPath(segment.baseOffset))
       }
@@ -572,6 +614,7 @@ export class Log {
     const keep = this.#segments.filter((segment) => segment.baseOffset <= offset).length
     this.#deleteSegments(this.#segments.splice(keep))
     this.#unsealed.delete(this.#activeSegment)
+    this.#environment.openSegments.forget(this.#activeSegment)
     const nowMs = this.#environment.clock.now()
     this.#writer.inBackground('truncating the transaction index', this.#activeSegment.truncateTo(offset, nowMs))
     // A batch that holds the offset went whole, so that the end may lie before it.
@@ -676,7 +719,10 @@ export class Log {
     // What was to be removed later is removed at the next start.
     for (const timer of this.#removals) timer.cancel()
     this.#writer.close(() => this.#tail.clear())
-    for (const segment of this.#segments) segment.retire()
+    for (const segment of this.#segments) {
+      this.#environment.openSegments.forget(segment)
+      segment.retire()
+    }
   }
 
   /** The partition's folder goes to be deleted under another name. */

@@ -45,6 +45,12 @@ export class OffsetIndex extends IndexEntries {
     return { offset: this.#offsetAt(index), position: this.view.getInt32(this.at(index) + 4) }
   }
 
+  /** The position of the first entry at or behind `position`; `otherwise` when there is none. */
+  positionFrom(position: number, otherwise: number): number {
+    const index = this.floor((each) => this.entry(each).position < position) + 1
+    return index < this.count ? this.entry(index).position : otherwise
+  }
+
   /** The segment's base offset when there is no entry. */
   get lastOffset(): number {
     return this.entry(this.count - 1).offset

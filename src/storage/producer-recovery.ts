@@ -1,8 +1,9 @@
-/** Producer states from disk: the newest readable snapshot, and the batches behind it. */
+/** Producer states from disk: the newest readable snapshot, the last batches before it, and those behind it. */
 import { MalformedBytesError } from '#base'
 import { joinPath, type FileSystem, type Logger } from '#platform'
 import type { RecordBatchView } from '#protocol/records'
 
+import { CorruptSegmentError } from './batch-scan.ts'
 import type { LogSegment } from './log-segment.ts'
 import { SNAPSHOT_SUFFIX, baseOffsetOf, segmentFileName } from './names.ts'
 import { decodeProducerSnapshot } from './producer-snapshot.ts'
@@ -21,11 +22,16 @@ export interface ProducerRecovery {
   readonly logger: Logger
 }
 
+/** So much of the log before a snapshot is looked through, at every start, for batches that clients may still send again. */
+const RECALLED_BYTES_MAX = 1024 * 1024
+const RECALLED_SEGMENTS_MAX = 8
+
 /** Makes `producers` what they were at `endOffset`. Snapshots that cannot be read are removed, older ones used. */
 export function rebuildProducers(recovery: ProducerRecovery): void {
   const { producers, endOffset } = recovery
   restoreNewest(recovery)
   const from = producers.endOffset
+  if (producers.size > 0) recallBefore(recovery, from)
   if (from < endOffset) replay(recovery, from)
   producers.endOffset = endOffset
 }
@@ -59,6 +65,36 @@ function restoreNewest({
     }
   }
   producers.clear(logStartOffset)
+}
+
+/**
+ * Retries are answered for the last five batches of a producer, of which a snapshot has one. An Apache broker answers the others
+ * with OUT_OF_ORDER_SEQUENCE_NUMBER after a clean stop, although the log has them.
+ */
+function recallBefore({ segments, producers }: ProducerRecovery, snapshotOffset: number): void {
+  try {
+    for (const { segment, start, end } of tailBefore(segments, snapshotOffset))
+      for (const { batch } of segment.headersBetween(start, end)) if (batch.producerId >= 0) producers.recall(batch)
+  } catch (error) {
+    // Recovery judges what is damaged. Here it is only help that is not had.
+    if (!(error instanceof CorruptSegmentError)) throw error
+  }
+}
+
+/** Where the last bytes before `offset` lie, in order. */
+function tailBefore(
+  segments: readonly LogSegment[],
+  offset: number,
+): { segment: LogSegment; start: number; end: number }[] {
+  const parts: { segment: LogSegment; start: number; end: number }[] = []
+  let bytes = RECALLED_BYTES_MAX
+  for (const segment of segments.filter(({ baseOffset }) => baseOffset < offset).reverse()) {
+    const end = (parts.length === 0 ? segment.positionOf(offset) : null) ?? segment.size
+    parts.unshift({ segment, start: end - bytes, end })
+    bytes -= end
+    if (bytes <= 0 || parts.length === RECALLED_SEGMENTS_MAX) break
+  }
+  return parts
 }
 
 function replay({ segments, producers, endOffset }: ProducerRecovery, from: number): void {

@@ -121,6 +121,19 @@ export class ProducerStates {
     return batch.isControl ? this.#applyMarker(state, batch) : this.#applyData(state, batch)
   }
 
+  /**
+   * A batch from before the snapshot that was restored, which keeps only the last one of each producer: a retry of those before
+   * it is to be known too. To be called in the order of the log, before anything is applied.
+   */
+  recall(batch: RecordBatchView): void {
+    const state = this.#producers.get(batch.producerId)
+    const last = state?.batches.at(-1)
+    if (state === undefined || last === undefined || batch.isControl) return
+    if (batch.producerEpoch !== state.producerEpoch || batch.lastOffset >= last.firstOffset) return
+    state.batches.splice(-1, 0, produced(batch))
+    if (state.batches.length > BATCHES_KEPT) state.batches.shift()
+  }
+
   #add(batch: RecordBatchView): ProducerState {
     const state: ProducerState = {
       producerId: batch.producerId,
@@ -138,13 +151,7 @@ export class ProducerStates {
     enterEpoch(state, batch.producerEpoch)
     state.lastTimestamp = batch.maxTimestampExact
     if (state.batches.length === BATCHES_KEPT) state.batches.shift()
-    state.batches.push({
-      firstSequence: batch.baseSequence,
-      lastSequence: batch.lastSequence,
-      firstOffset: batch.baseOffset,
-      lastOffset: batch.lastOffset,
-      timestamp: state.lastTimestamp,
-    })
+    state.batches.push(produced(batch))
     if (batch.isTransactional && state.transactionFirstOffset < 0) {
       const firstOffset = batch.baseOffset
       state.transactionFirstOffset = firstOffset
@@ -225,6 +232,16 @@ export class ProducerStates {
     const open = [...this.#open.entries()].sort(([a], [b]) => a - b)
     this.#open.clear()
     for (const [firstOffset, transaction] of open) this.#open.set(firstOffset, transaction)
+  }
+}
+
+function produced(batch: RecordBatchView): ProducedBatch {
+  return {
+    firstSequence: batch.baseSequence,
+    lastSequence: batch.lastSequence,
+    firstOffset: batch.baseOffset,
+    lastOffset: batch.lastOffset,
+    timestamp: batch.maxTimestampExact,
   }
 }
 

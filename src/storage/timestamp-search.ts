@@ -11,11 +11,17 @@ export interface FoundTimestamp {
 export class TimestampSearch {
   readonly #segments: readonly LogSegment[]
   readonly #endOf: (segment: LogSegment) => number
+  readonly #onRead: (segment: LogSegment) => void
 
-  /** `endOf`: bytes of a segment that its file has. */
-  constructor(segments: readonly LogSegment[], endOf: (segment: LogSegment) => number) {
+  /** `endOf`: bytes of a segment that its file has; `onRead` is told of each segment whose file is about to be read. */
+  constructor(
+    segments: readonly LogSegment[],
+    endOf: (segment: LogSegment) => number,
+    onRead: (segment: LogSegment) => void,
+  ) {
     this.#segments = segments
     this.#endOf = endOf
+    this.#onRead = onRead
   }
 
   /** The first record at or behind `from` and below `upTo` that is not older than `timestamp`. */
@@ -30,6 +36,7 @@ export class TimestampSearch {
   }
 
   #firstIn(segment: LogSegment, timestamp: bigint, from: number): FoundTimestamp | null {
+    this.#onRead(segment)
     const start = Math.max(segment.timeIndex.lookup(timestamp).offset, from)
     for (const { batch, position } of segment.headersFrom(start, this.#endOf(segment))) {
       if (batch.maxTimestampExact < timestamp || batch.lastOffset < from) continue
@@ -45,6 +52,7 @@ export class TimestampSearch {
     for (const segment of this.#segments)
       if (segment.max.timestamp >= 0n && segment.max.timestamp > (best?.max.timestamp ?? -1n)) best = segment
     if (best === null) return null
+    this.#onRead(best)
     const { timestamp, offset } = best.max
     for (const { batch, position } of best.headersFrom(offset, this.#endOf(best))) {
       if (batch.lastOffset < offset) continue

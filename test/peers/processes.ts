@@ -64,7 +64,7 @@ export class Process {
     const [command, ...rest] = existsSync(SET_PRIVILEGES)
       ? [SET_PRIVILEGES, ...DIE_WITH_US, program, ...args]
       : [program, ...args]
-    this.child = spawn(command!, rest, {
+    this.child = spawn(command, rest, {
       cwd: options.cwd,
       env: { ...process.env, ...options.env },
       stdio: [input ?? (logged === null ? 'pipe' : 'ignore'), output ?? logged ?? 'pipe', logged ?? 'pipe'],

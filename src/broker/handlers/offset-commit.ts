@@ -5,6 +5,7 @@ import {
   type OffsetCommitRequest,
   type OffsetCommitResponseInput,
 } from '#protocol/messages/offset-commit'
+import { Deferred } from '#rpc'
 
 import type { BrokerServices } from '../services.ts'
 import { writeConsumerOffset } from './consumer-offsets-znodes.ts'
@@ -19,7 +20,11 @@ export const offsetCommit = handler(
     const isKnown = ({ name }: Topic): boolean => broker.metadata.image.topic(name) !== undefined
     const unknown = message.topics.filter((topic) => !isKnown(topic)).map(unknownTopic)
     const topics = message.topics.filter(isKnown)
-    if (apiVersion === 0) return commitToZooKeeper(broker, message.groupId, topics, unknown)
+    if (apiVersion === 0) {
+      // The coordinator keeps the order of what it is given. ZooKeeper is asked in several steps, between which a later commit could overtake.
+      const committed = commitToZooKeeper(broker, message.groupId, topics, unknown)
+      return new Deferred(committed, committed)
+    }
     if (topics.length === 0 && unknown.length > 0) return { topics: unknown }
     return broker.groups
       .commitOffsets({ ...message, topics })

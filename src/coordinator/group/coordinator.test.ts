@@ -76,6 +76,8 @@ class MemoryLog implements CoordinatorLog {
   /** While it is set, reading waits for it. */
   gate: Promise<void> | null = null
   failingReads = 0
+  /** What `confirm` answers. */
+  isConfirmed = true
   readonly epochs: number[] = []
 
   async append(partition: number, leaderEpoch: number, bytes: Uint8Array): Promise<AppendOutcome> {
@@ -93,6 +95,10 @@ class MemoryLog implements CoordinatorLog {
     batch.baseOffset = last === undefined ? 0 : new RecordBatchView(last).nextOffset
     batches.push(bytes)
     return batch.baseOffset
+  }
+
+  confirm(): Promise<boolean> {
+    return Promise.resolve(this.isConfirmed)
   }
 
   async *read(partition: number): AsyncGenerator<Uint8Array> {
@@ -215,6 +221,17 @@ test('a group from the first join to a commit, over the log and back', async () 
     described.groups.map(({ groupState }) => groupState),
     ['Stable', 'Dead'],
   )
+})
+
+test('a coordinator that may have been deposed answers no offsets', async () => {
+  const { coordinator, log, clock } = setUp()
+  await coordinator.becomeLeader(0, 0)
+  const committing = coordinator.commitOffsets(commitRequest(42))
+  await clock.turn()
+  await committing
+  log.isConfirmed = false
+  const { groups } = await coordinator.fetchOffsets(fetchRequest(), context)
+  assert.deepEqual(groups, [{ groupId: 'g', topics: [], errorCode: ErrorCode.NOT_COORDINATOR }])
 })
 
 test('what is decided in one turn shares a batch, in its order', async () => {

@@ -162,10 +162,12 @@ export class GroupCoordinator {
   async fetchOffsets(request: OffsetFetchRequest, { apiVersion }: RequestContext): Promise<OffsetFetchResponse> {
     const { requireStable } = request
     if (apiVersion >= FETCH_GROUPS_SINCE) {
-      const groups = request.groups.map(({ groupId, topics }) => this.#fetchGroup(groupId, topics, requireStable))
+      const groups = await Promise.all(
+        request.groups.map(({ groupId, topics }) => this.#fetchGroup(groupId, topics, requireStable)),
+      )
       return { throttleTimeMs: 0, topics: [], errorCode: ErrorCode.NONE, groups }
     }
-    const { topics, errorCode } = this.#fetchGroup(request.groupId, request.topics, requireStable)
+    const { topics, errorCode } = await this.#fetchGroup(request.groupId, request.topics, requireStable)
     if (errorCode === ErrorCode.NONE || apiVersion >= FETCH_ERROR_SINCE)
       return { throttleTimeMs: 0, topics, errorCode, groups: [] }
     const failed = (request.topics ?? []).map(({ name, partitionIndexes }) => ({
@@ -181,15 +183,18 @@ export class GroupCoordinator {
     return { throttleTimeMs: 0, topics: failed, errorCode, groups: [] }
   }
 
-  #fetchGroup(
+  /** A coordinator that was deposed without knowing it would answer offsets that the new one has moved on: it must be certain. */
+  async #fetchGroup(
     groupId: string,
     topics: OffsetFetchRequest['topics'],
     requireStable: boolean,
-  ): OffsetFetchResponse['groups'][number] {
+  ): Promise<OffsetFetchResponse['groups'][number]> {
     const errorCode = this.#errorFor(groupId, 'allow empty id')
     const answer: OffsetFetchResponse['groups'][number] = { groupId, topics: [], errorCode }
     if (errorCode !== ErrorCode.NONE) return answer
-    this.#runtime.decide(this.partitionFor(groupId), (machine) => {
+    const partition = this.partitionFor(groupId)
+    if (!(await this.#runtime.confirm(partition))) return { ...answer, errorCode: ErrorCode.NOT_COORDINATOR }
+    this.#runtime.decide(partition, (machine) => {
       const wanted = topics ?? machine.committedPartitions(groupId).map(wholeTopic)
       answer.topics = wanted.map(({ name, partitionIndexes }) => ({
         name,

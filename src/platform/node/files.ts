@@ -159,16 +159,21 @@ class NodeFile implements File {
     return count
   }
 
-  async readLater(into: Uint8Array, position: number): Promise<number> {
-    let count = 0
-    while (count < into.length) {
-      const read = await this.#pooled<number>((fd, done) =>
-        fs.read(fd, into, count, into.length - count, position + count, done),
-      )
-      if (read === 0) break
-      count += read
-    }
-    return count
+  /** Whoever closes the file meanwhile does not take the descriptor away between two parts of the read. */
+  readLater(into: Uint8Array, position: number): Promise<number> {
+    return this.#holding(async (fd) => {
+      let count = 0
+      while (count < into.length) {
+        const at = count
+        const read = await this.#share.run<number>(
+          (done) => fs.read(fd, into, at, into.length - at, position + at, done),
+          this.path,
+        )
+        if (read === 0) break
+        count += read
+      }
+      return count
+    })
   }
 
   write(chunks: readonly Uint8Array[], position: number): void | Promise<void> {
@@ -251,11 +256,15 @@ class NodeFile implements File {
     if (this.#inPool === 0) fs.closeSync(this.#fd)
   }
 
-  async #pooled<T>(start: (fd: number, done: PoolCallback<T>) => void): Promise<T> {
+  #pooled<T>(start: (fd: number, done: PoolCallback<T>) => void): Promise<T> {
+    return this.#holding((fd) => this.#share.run<T>((done) => start(fd, done), this.path))
+  }
+
+  async #holding<T>(use: (fd: number) => Promise<T>): Promise<T> {
     const fd = this.#openFd()
     this.#inPool += 1
     try {
-      return await this.#share.run<T>((done) => start(fd, done), this.path)
+      return await use(fd)
     } finally {
       this.#inPool -= 1
       if (this.#closed && this.#inPool === 0) fs.closeSync(fd)

@@ -111,8 +111,10 @@ class NodeListener implements Listener {
     this.#server = server
   }
 
+  /** The port is free when it resolves. The server's own word comes only when no connection is left that it counts, and they stay. */
   close(): Promise<void> {
-    return new Promise((resolve) => this.#server.close(() => resolve()))
+    this.#server.close()
+    return new Promise((resolve) => setImmediate(resolve))
   }
 }
 
@@ -135,7 +137,7 @@ function readIntoWindow(accepted: net.Socket): ReadingSocket {
   const handle = holder._handle
   if (typeof handle?.useUserBuffer !== 'function') return readByEvents(accepted)
   holder._handle = null
-  // The empty shell leaves the server's count of connections, so that closing the server does not wait for it.
+  // The empty shell leaves the server's count of connections.
   accepted.destroy()
   let handOver: BytesCallback = () => true
   const socket = new net.Socket({

@@ -296,6 +296,31 @@ test('connecting fails with a code, a time limit or the reason of its signal', a
   await taken.close()
 })
 
+test('a listener closes while connections are open, also where their handles cannot be wrapped anew', async () => {
+  const { listener, accepted } = await listening()
+  const probe = connect(listener.port, '127.0.0.1')
+  let prototype = Object.getPrototypeOf((probe as unknown as { _handle: object })._handle) as object
+  while (!Object.hasOwn(prototype, 'useUserBuffer')) prototype = Object.getPrototypeOf(prototype) as object
+  const wrapped = Object.getOwnPropertyDescriptor(prototype, 'useUserBuffer')!
+  Object.defineProperty(prototype, 'useUserBuffer', { ...wrapped, value: undefined })
+  try {
+    const server = await accepted
+    const collected = new Collector()
+    server.start(collected)
+    await listener.close()
+    probe.write(Uint8Array.of(1, 2))
+    await collected.arrived
+    assert.deepEqual(collected.chunks, [1, 2])
+    const again = await network.listen({ host: '127.0.0.1', port: listener.port, onConnection() {} })
+    await again.close()
+    server.destroy()
+    await collected.closed
+  } finally {
+    Object.defineProperty(prototype, 'useUserBuffer', wrapped)
+    probe.destroy()
+  }
+})
+
 test('onClose comes once, after the owner destroyed it, with its reason', async () => {
   const { listener, accepted } = await listening()
   const client = await network.connect({ host: '127.0.0.1', port: listener.port, timeoutMs: 1000 })

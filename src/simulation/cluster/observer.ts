@@ -103,6 +103,26 @@ export class Observer {
     }
   }
 
+  /** Replicas that are not in the ISR that their leader knows, and partitions that nobody leads. */
+  outOfSync(): string[] {
+    const missing = new Map<string, string>()
+    for (const { broker } of this.#cluster.brokers)
+      for (const { topic, partition, leaderEpoch, isLeader, isr, replicas } of broker?.services.replicas.partitions ??
+        []) {
+        const name = `${topic}-${partition}`
+        if (!isLeader || leaderEpoch < this.#epochs.get(name)!) {
+          if (!missing.has(name)) missing.set(name, `${name} has no leader`)
+          continue
+        }
+        const away = replicas.filter((id) => !isr.has(id))
+        missing.set(
+          name,
+          away.length === 0 ? '' : `${name}: ${away.join()} stays out of the ISR of epoch ${leaderEpoch}`,
+        )
+      }
+    return [...missing.values()].filter((what) => what !== '')
+  }
+
   #note(state: ReplicaState): void {
     const { partition, leaderEpoch, leader, broker } = state
     const text = JSON.stringify({ ...state, atMs: 0 })
