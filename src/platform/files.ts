@@ -44,8 +44,11 @@ export interface File {
   size(): number
   /** Reads at `position` until `into` is full or the file ends; returns how many bytes it read. */
   read(into: Uint8Array, position: number): number
-  /** As `read`, in the pool: for what is far behind the tail or over 1 MiB. */
-  readLater(into: Uint8Array, position: number): Promise<number>
+  /**
+   * As `read`, for what is far behind the tail or over 1 MiB: in the pool, but at once while the device answers such reads as fast as
+   * memory does.
+   */
+  readBehind(into: Uint8Array, position: number): number | Promise<number>
   /**
    * Writes all chunks at `position`, gathered, and returns once the file has them: at once as a rule, or a
    * promise while the directory is slow. A short write is a `FileError` (`ENOSPC`): what was written stays, and the owner truncates.

@@ -244,7 +244,7 @@ class SimulatedFile implements File {
     return this.#disk.read(this.#file, into, position)
   }
 
-  async readLater(into: Uint8Array, position: number): Promise<number> {
+  async readBehind(into: Uint8Array, position: number): Promise<number> {
     this.#begin('read')
     let count = 0
     await later(this.#incarnation, this.#conditions, 'read', this.#conditions.readMs, () => {

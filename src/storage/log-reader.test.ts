@@ -41,7 +41,7 @@ test('a read that was under way when the log was cut gives nothing, and leads no
     },
     file: {
       /** The pool has read, and the loop hears of it later. */
-      async readLater(into: Uint8Array, position: number): Promise<number> {
+      async readBehind(into: Uint8Array, position: number): Promise<number> {
         into.set(content.subarray(position, position + into.length))
         await new Promise<void>((resolve) => (finish = resolve))
         return into.length
@@ -76,7 +76,7 @@ test('where the file has less than the segment, nothing is read from what a buff
     baseOffset: 0,
     size: content.length,
     positionOf: () => 0,
-    file: { readLater: async (into: Uint8Array, position: number) => readNow(into, position) },
+    file: { readBehind: async (into: Uint8Array, position: number) => readNow(into, position) },
   } as unknown as LogSegment
   const active = { baseOffset: 4, size: 0, positionOf: () => null } as unknown as LogSegment
   const buffers = new ReadBuffers()

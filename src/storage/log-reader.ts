@@ -123,7 +123,9 @@ export class LogReader {
       return this.#finish(segment, range, request, buffer, count)
     }
     const cuts = this.#cuts
-    return segment.file.readLater(buffer.bytes, range.start).then((count) => {
+    const reading = segment.file.readBehind(buffer.bytes, range.start)
+    if (typeof reading === 'number') return this.#finish(segment, range, request, buffer, reading)
+    return reading.then((count) => {
       if (this.#cuts === cuts) return this.#finish(segment, range, request, buffer, count)
       // What was read may be of the log as it was before and after the cut, and lies elsewhere by now.
       buffer.release()
