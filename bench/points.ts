@@ -89,7 +89,7 @@ export function pointsOf(sizes: Sizes, brokers: number): Point[] {
   return points
 }
 
-/** Produces, then reads it all from its beginning, twice: what was just written, and what lies further back. */
+/** Produces, then reads it all from its beginning. */
 async function produceAndConsume(
   side: Side,
   topic: string,

@@ -3,7 +3,7 @@
  * checkpoints that a directory keeps for all of its logs, and what happens when a directory fails.
  */
 import { MalformedBytesError, assert, encodeUtf8 } from '#base'
-import { joinPath, parentOf, type FileLock, type FileSystem, type Platform, type Timer } from '#platform'
+import { joinPath, makeDirectoryDurably, type FileLock, type Platform, type Timer } from '#platform'
 
 import { encodeOffsetCheckpoint, readOffsetCheckpoint, type OffsetCheckpoint } from './checkpoints.ts'
 import type { LogConfig } from './log-config.ts'
@@ -130,7 +130,7 @@ export class LogManager {
     const directory = new LogDirectory(path, files, logger, (failed) => this.#directoryFailed(failed))
     this.#directories.push(directory)
     try {
-      makeDurably(files, path)
+      makeDirectoryDurably(files, path)
       this.#lock(directory)
       await this.#loadLogs(directory)
     } catch (error) {
@@ -362,15 +362,6 @@ export class LogManager {
       directory.fail('closing its logs', error)
     }
   }
-}
-
-/** Makes the directory with its parents, so that their names survive a power failure. */
-function makeDurably(files: FileSystem, path: string): void {
-  if (files.exists(path)) return
-  const parent = parentOf(path)
-  if (parent !== path) makeDurably(files, parent)
-  files.makeDirectory(path)
-  files.syncDirectoryNow(parent)
 }
 
 /** The partition's replica cannot be used until the broker starts again. */
