@@ -27,7 +27,7 @@ import {
 import { install } from '../test/peers/install.ts'
 import { build } from '../tools/build.ts'
 import { gated } from './gate.ts'
-import { type Figures, type Side, type Sizes, brokerResident, ms, pointsOf, removeTopic } from './points.ts'
+import { type Figures, type Side, type Sizes, brokerResident, ms, pointsOf, median, removeTopic } from './points.ts'
 import { type Result, type Row, table, writeDocument } from './report.ts'
 
 const FULL: Sizes = { records: { 100: 1_500_000, 1024: 300_000 }, pacedRecords: 60_000, endToEndRecords: 5000 }
@@ -116,8 +116,7 @@ async function startUp(configurationName: string): Promise<Row[]> {
     const times: number[] = []
     for (let repeat = 0; repeat < START_REPEATS; repeat++)
       times.push((await gated(() => startOnce(implementation), options.ungated)).value)
-    const median = times.sort((a, b) => a - b)[Math.floor(times.length / 2)]!
-    figures.set(implementation, { 'start to first answer': ms(median) })
+    figures.set(implementation, { 'start to first answer': ms(median(times)) })
     console.log(`  start: ${implementation}: ${times.map((time) => time.toFixed(0)).join(', ')} ms`)
   }
   return compare(configurationName, 'start, empty directory', figures)

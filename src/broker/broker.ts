@@ -73,9 +73,12 @@ export class Broker {
     return this.#parts.services
   }
 
-  /** Hands leaderships over, closes the logs cleanly and leaves the cluster. */
-  close(): Promise<void> {
-    this.#closed ??= this.#close()
+  /**
+   * Hands leaderships over, closes the logs cleanly and leaves the cluster. Without `handOver` nobody is asked to take over, as
+   * where all brokers leave together; by default the configuration decides.
+   */
+  close({ handOver = true }: { handOver?: boolean } = {}): Promise<void> {
+    this.#closed ??= this.#close(handOver)
     return this.#closed
   }
 
@@ -144,11 +147,11 @@ export class Broker {
     }
   }
 
-  async #close(): Promise<void> {
+  async #close(handOver: boolean): Promise<void> {
     const { rpc, services, controllerClient, groups, replicas, logs, controller, changes, zk, registration } =
       this.#parts
     const { logger } = this.#platform
-    if (services.config.controlledShutdownEnable && registration.isHeld)
+    if (handOver && services.config.controlledShutdownEnable && registration.isHeld)
       await controlledShutdown(this.#platform, services, controllerClient)
     const step = async (what: string, run: () => Promise<void> | void): Promise<void> => {
       try {

@@ -161,6 +161,32 @@ test('a topic id that becomes known is resolved in the session', () => {
   )
 })
 
+test('a consumer that has set partitions aside is not kept waiting, until they do not come back', () => {
+  const cache = cacheOf()
+  const both = [wanted('a', 0), wanted('a', 1)]
+  const { sessionId } = run(cache, request(0, 0, both))
+  let epoch = 1
+  const patience = (partitions: WantedPartition[], forgotten: WantedPartition[] = []): number => {
+    const context = cache.contextOf(request(sessionId, epoch++, partitions, { forgotten }), NOBODY, 0)
+    context.answer(context.partitions.map((each) => answer(each)))
+    return context.patienceMs
+  }
+  assert.equal(patience([]), Infinity)
+  assert.equal(patience([], [both[1]!]), 20)
+  assert.equal(patience([]), 40)
+  assert.equal(patience([]), 80)
+  assert.equal(patience([], [wanted('a', 7)]), 160, 'a partition that was not there is not set aside')
+  assert.equal(patience([both[1]!]), Infinity)
+  assert.equal(patience([], [both[0]!]), 20)
+})
+
+test('a follower waits as long as it asks to', () => {
+  const cache = cacheOf()
+  const { sessionId } = run(cache, request(0, 0, [wanted('a', 0), wanted('a', 1)], { privileged: true }))
+  const asked = request(sessionId, 1, [], { privileged: true, forgotten: [wanted('a', 1)] })
+  assert.equal(cache.contextOf(asked, NOBODY, 0).patienceMs, Infinity)
+})
+
 test('a full cache gives way to followers, to the stale, and to nobody else', () => {
   const cache = cacheOf(2)
   const make = (privileged: boolean, size: number, now: number): number =>

@@ -52,6 +52,8 @@ export interface FetchContext {
   /** Not `NONE`: the whole request is refused with it. */
   readonly errorCode: number
   readonly partitions: readonly WantedPartition[]
+  /** Longest sensible wait for data in ms, whatever the request allows; see `SetAside`. */
+  readonly patienceMs: number
   /** Judges the answers, given in the order of `partitions`, and moves the session on. To be called once. */
   answer<Answered extends AnsweredPartition>(answers: readonly Answered[]): SessionAnswer<Answered>
 }
@@ -71,6 +73,37 @@ const EPOCH_MAX = 0x7fff_ffff
 /** A session that was not used for this long, or is this old, may be pushed out by anybody. */
 const EVICTABLE_AFTER_MS = 120_000
 
+/** First patience with a request that leaves partitions aside, in ms. */
+const PATIENCE_MS = 20
+
+/**
+ * Partitions that a consumer has just taken out of its session. Java's consumer does so while their records lie in its
+ * buffer, and has one request per broker: were that one parked for the whole wait, on behalf of a partition that is read to its
+ * end, the consumer would run dry. So it is answered soon; each empty answer doubles the patience, for what is paused does
+ * not come back.
+ */
+class SetAside {
+  readonly #keys = new Set<string>()
+  #patienceMs = PATIENCE_MS
+
+  get patienceMs(): number {
+    return this.#keys.size === 0 ? Infinity : this.#patienceMs
+  }
+
+  add(key: string): void {
+    this.#keys.add(key)
+    this.#patienceMs = PATIENCE_MS
+  }
+
+  comesBack(key: string): void {
+    this.#keys.delete(key)
+  }
+
+  onEmptyAnswer(): void {
+    this.#patienceMs *= 2
+  }
+}
+
 interface SessionPartition extends WantedPartition {
   /** As last answered; −1 makes sure that the next answer speaks of the partition. */
   sentHighWatermark: number
@@ -87,6 +120,7 @@ interface Session {
   epoch: number
   /** In the order in which they are served; what gave records moves to the end. */
   readonly partitions: Map<string, SessionPartition>
+  readonly setAside: SetAside
 }
 
 export class FetchSessionCache {
@@ -126,6 +160,7 @@ export class FetchSessionCache {
     return {
       errorCode: ErrorCode.NONE,
       partitions: request.partitions,
+      patienceMs: Infinity,
       answer: (answers) => {
         const session = this.#create(request, now)
         if (session === null) return { errorCode: ErrorCode.NONE, sessionId: NO_SESSION_ID, answers }
@@ -149,7 +184,7 @@ export class FetchSessionCache {
     now: number,
   ): FetchContext {
     for (const partition of request.partitions) update(session, partition)
-    for (const partition of request.forgotten) session.partitions.delete(keyOf(partition))
+    for (const partition of request.forgotten) forget(session, keyOf(partition))
     this.#touch(session, now)
     session.epoch = nextEpoch(session.epoch)
     if (session.partitions.size === 0) {
@@ -163,15 +198,14 @@ export class FetchSessionCache {
     return {
       errorCode: ErrorCode.NONE,
       partitions,
+      patienceMs: session.setAside.patienceMs,
       answer: (answers) => {
         // Another request has used the session meanwhile: what it remembers as sent is no longer ours to change.
         if (session.epoch !== expectedEpoch)
           return { errorCode: ErrorCode.INVALID_FETCH_SESSION_EPOCH, sessionId: session.id, answers: [] }
-        return {
-          errorCode: ErrorCode.NONE,
-          sessionId: session.id,
-          answers: answers.filter((answered, index) => remember(session, partitions[index]!, answered)),
-        }
+        const told = answers.filter((answered, index) => remember(session, partitions[index]!, answered))
+        if (told.length === 0) session.setAside.onEmptyAnswer()
+        return { errorCode: ErrorCode.NONE, sessionId: session.id, answers: told }
       },
     }
   }
@@ -187,6 +221,7 @@ export class FetchSessionCache {
       lastUsedAt: now,
       epoch: nextEpoch(INITIAL_EPOCH),
       partitions: new Map(),
+      setAside: new SetAside(),
     }
     this.#sessions.set(id, session)
     return session
@@ -238,9 +273,14 @@ function keyOf({ topic, topicId, partition }: { topic: string; topicId: string |
 
 function update(session: Session, wanted: WantedPartition): void {
   const key = keyOf(wanted)
+  session.setAside.comesBack(key)
   const known = session.partitions.get(key)
   if (known === undefined) session.partitions.set(key, { ...wanted, sentHighWatermark: -1, sentLogStartOffset: -1 })
   else Object.assign(known, wanted)
+}
+
+function forget(session: Session, key: string): void {
+  if (session.partitions.delete(key) && !session.privileged) session.setAside.add(key)
 }
 
 /** Whether the answer has to speak of the partition; what it says is then remembered as sent. */
@@ -274,6 +314,7 @@ function sessionless(partitions: readonly WantedPartition[]): FetchContext {
   return {
     errorCode: ErrorCode.NONE,
     partitions,
+    patienceMs: Infinity,
     answer: (answers) => ({ errorCode: ErrorCode.NONE, sessionId: NO_SESSION_ID, answers }),
   }
 }
@@ -282,6 +323,7 @@ function refusal(errorCode: number): FetchContext {
   return {
     errorCode,
     partitions: [],
+    patienceMs: 0,
     answer: () => ({ errorCode, sessionId: NO_SESSION_ID, answers: [] }),
   }
 }

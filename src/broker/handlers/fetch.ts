@@ -31,7 +31,7 @@ export const fetch = handler(
     const asked = context.partitions.filter((_, index) => refusals[index] === null)
     const fetched = broker.replicas.fetch({
       replicaId,
-      maxWaitMs: refusals.length > asked.length ? 0 : message.maxWaitMs,
+      maxWaitMs: refusals.length > asked.length ? 0 : Math.min(message.maxWaitMs, context.patienceMs),
       minBytes: message.minBytes,
       maxBytes: message.maxBytes,
       isolation: isolationOf(replicaId, message.isolationLevel),

@@ -16,7 +16,7 @@ export interface ZooKeeperConfig {
   clientPortAddress: string
   /** 0 picks a free one. */
   clientPort: number
-  /** Unit of all other times, and the precision of session expiry, in ms. */
+  /** Unit of all other times, in ms; sessions expire with a twentieth of it as precision. */
   tickTimeMs: number
   minSessionTimeoutMs: number
   maxSessionTimeoutMs: number

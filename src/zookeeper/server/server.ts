@@ -29,6 +29,7 @@ const GREETING_TIMEOUT_MS = 10_000
 /** What waits for a client that does not read its answers; then it is not read from any more. */
 const PENDING_BYTES_MAX = 1 << 20
 const HOUR_MS = 3_600_000
+const EXPIRIES_PER_TICK = 20
 
 export class ZooKeeperServer implements Host {
   readonly config: ZooKeeperConfig
@@ -88,7 +89,7 @@ export class ZooKeeperServer implements Host {
     this.stopped = promise
     this.#resolveStopped = resolve
 
-    this.sessions = new SessionTracker(config.tickTimeMs, this.sessionNow())
+    this.sessions = new SessionTracker(Math.ceil(config.tickTimeMs / EXPIRIES_PER_TICK), this.sessionNow())
     for (const [id, timeoutMs] of tree.sessions) this.sessions.track(id, timeoutMs, this.sessionNow())
     this.#sessionIds = new SessionIds(SERVER_ID, platform.clock.now())
     this.admission = new Admission(platform.clock, config.globalOutstandingLimit)

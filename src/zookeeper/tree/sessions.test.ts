@@ -29,7 +29,7 @@ test('numbers carry the server in their upper byte and are given once', () => {
   for (const id of taken) assert.equal(BigInt.asUintN(64, id) >> 56n, 3n)
 })
 
-test('a session expires at the end of the tick that its silence ends in', () => {
+test('a session expires at the end of the bucket that its silence ends in', () => {
   const tracker = new SessionTracker(2000, 0)
   tracker.track(1n, 4000, 100)
   tracker.track(2n, 4000, 100)

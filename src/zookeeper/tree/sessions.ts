@@ -18,16 +18,19 @@ interface Session {
   owner: unknown
 }
 
-/** Sessions expire in buckets of one tick, always at the end of the one that their silence ends in. */
+/**
+ * Sessions expire in buckets, always at the end of the one that their silence ends in. Apache's buckets are a tick wide,
+ * so that what a dead client held lives on for up to a tick more; narrow ones give it back sooner, and never too soon.
+ */
 export class SessionTracker {
-  readonly #tickMs: number
+  readonly #bucketMs: number
   readonly #sessions = new Map<bigint, Session>()
   readonly #buckets = new Map<number, Set<Session>>()
   /** End of the first bucket that has not been looked at. */
   #nextBucketMs: number
 
-  constructor(tickMs: number, nowMs: number) {
-    this.#tickMs = tickMs
+  constructor(bucketMs: number, nowMs: number) {
+    this.#bucketMs = bucketMs
     this.#nextBucketMs = this.#bucketOf(nowMs)
   }
 
@@ -86,7 +89,7 @@ export class SessionTracker {
   /** Sessions whose bucket has ended; each is named once and counts as closing from then on. */
   takeExpired(nowMs: number): bigint[] {
     const expired: bigint[] = []
-    for (; this.#nextBucketMs <= nowMs; this.#nextBucketMs += this.#tickMs) {
+    for (; this.#nextBucketMs <= nowMs; this.#nextBucketMs += this.#bucketMs) {
       for (const session of this.#buckets.get(this.#nextBucketMs) ?? []) {
         session.closing = true
         expired.push(session.id)
@@ -105,7 +108,7 @@ export class SessionTracker {
   }
 
   #bucketOf(timeMs: number): number {
-    return (Math.floor(timeMs / this.#tickMs) + 1) * this.#tickMs
+    return (Math.floor(timeMs / this.#bucketMs) + 1) * this.#bucketMs
   }
 
   #moveTo(session: Session, expiresAtMs: number): void {

@@ -54,7 +54,13 @@ export class Load {
   static java(cluster: Cluster, topic: string, rate: number): Load {
     const directory = mkdtempSync(join(tmpdir(), 'samsa-load-'))
     const config = join(directory, 'producer.properties')
-    const settings = { 'enable.idempotence': 'true', retries: '1000000', 'delivery.timeout.ms': '120000' }
+    const settings = {
+      'enable.idempotence': 'true',
+      retries: '1000000',
+      'delivery.timeout.ms': '120000',
+      // It asks often for the new leader, so that a gap is the cluster's and not its own back-off.
+      'retry.backoff.max.ms': '200',
+    }
     writeFileSync(
       config,
       Object.entries(settings)
