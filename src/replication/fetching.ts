@@ -6,6 +6,7 @@ import { ErrorCode } from '#protocol'
 import type { Log, LogRead } from '#storage'
 
 import type { Deadlines, Expiring } from './deadlines.ts'
+import type { ExpectedFollowers } from './expected-followers.ts'
 import type { Partition, PartitionWaiter } from './partition.ts'
 import { readErrorCode } from './read-errors.ts'
 import type {
@@ -23,6 +24,7 @@ export interface FetchSource {
   /** The partition, or the error that the fetcher gets instead. */
   lookUp(request: FetchPartitionParameters): Partition | number
   readonly deadlines: Deadlines
+  readonly expectedFollowers: ExpectedFollowers
   /** `fetch.max.bytes`. */
   readonly bytesMax: number
 }
@@ -188,7 +190,9 @@ class FetchWait implements PartitionWaiter, Expiring {
     this.#request = request
     this.#partitions = partitions
     this.done = new Promise((resolve) => (this.#resolve = resolve))
-    this.#ticket = source.deadlines.add(this, request.maxWaitMs)
+    const maxWaitMs = Math.min(request.maxWaitMs, source.expectedFollowers.patienceMs(request.replicaId))
+    this.#ticket = source.deadlines.add(this, maxWaitMs)
+    source.expectedFollowers.park(request.replicaId, this)
     for (const partition of partitions) partition?.addWaiter(this)
     this.wake()
   }
@@ -205,6 +209,7 @@ class FetchWait implements PartitionWaiter, Expiring {
     if (this.#isDone) return
     this.#isDone = true
     this.#source.deadlines.cancel(this, this.#ticket)
+    this.#source.expectedFollowers.unpark(this.followerId, this)
     for (const partition of this.#partitions) partition?.removeWaiter(this)
     this.#resolve()
   }

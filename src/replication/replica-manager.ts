@@ -9,6 +9,7 @@ import type { StopReplicaRequest, StopReplicaResponse } from '#protocol/messages
 import { OfflineLogError, partitionName, type Log, type LogManager } from '#storage'
 
 import { Deadlines } from './deadlines.ts'
+import { ExpectedFollowers } from './expected-followers.ts'
 import { NO_FAULTS, type Faults } from './faults.ts'
 import { fetchPartitions } from './fetching.ts'
 import { FetcherPool } from './fetcher-pool.ts'
@@ -68,6 +69,7 @@ export class ReplicaManager {
   readonly #logs: LogManager
   readonly #partitions = new Map<string, Partition>()
   readonly #deadlines: Deadlines
+  readonly #expectedFollowers: ExpectedFollowers
   readonly #isrChanges: IsrChanges
   readonly #fetchers: FetcherPool
   readonly #context: PartitionContext
@@ -86,6 +88,7 @@ export class ReplicaManager {
     this.#faults = { ...NO_FAULTS, ...options.faults }
     this.#logs = options.logs
     this.#deadlines = new Deadlines(clock)
+    this.#expectedFollowers = new ExpectedFollowers(clock)
     const { brokerId, leaders, metadata } = options
     const brokerEpoch = (): number => options.brokerEpoch()
     this.#isrChanges = new IsrChanges({ brokerId, clock, logger, sender: options.alterPartitions, brokerEpoch })
@@ -200,7 +203,9 @@ export class ReplicaManager {
 
   #lead(key: string, partition: Partition, state: LeaderAndIsrPartition): void {
     this.#fetchers.remove(key)
+    const leadsAnew = !partition.isLeader
     if (!partition.makeLeader(state)) return
+    if (leadsAnew) this.#expectedFollowers.expect(state.replicas.filter((id) => id !== this.#options.brokerId))
     this.#tell((events) => events.onLeader?.(partition.topic, partition.partition, partition.leaderEpoch))
   }
 
@@ -329,6 +334,7 @@ export class ReplicaManager {
       {
         lookUp: (wanted) => this.#lookUpForFetch(wanted),
         deadlines: this.#deadlines,
+        expectedFollowers: this.#expectedFollowers,
         bytesMax: this.#config.fetchMaxBytes,
       },
       request,

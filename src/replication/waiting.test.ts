@@ -6,6 +6,7 @@ import type { Platform } from '#platform'
 import { World } from '#simulation'
 
 import { Deadlines } from './deadlines.ts'
+import { ExpectedFollowers } from './expected-followers.ts'
 import { OffsetQueue } from './offset-queue.ts'
 import { RemoteReplica } from './remote-replica.ts'
 
@@ -37,6 +38,27 @@ test('deadlines are met in order and never early; what was taken away never fire
   await world.run(1000)
   assert.deepEqual(fired, ['soon', 'a', 'b', 'c'])
   deadlines.close()
+})
+
+test('a fetch of an expected follower is not parked, and one that is parked ends', async () => {
+  const world = new World(1)
+  let platform: Platform | null = null
+  world.process('p').start(async (given) => void (platform = given))
+  await world.run(1)
+  const expected = new ExpectedFollowers((platform as unknown as Platform).clock)
+  const ended: string[] = []
+  const wait = (name: string) => ({ expire: () => void ended.push(name) })
+  const answered = wait('answered')
+  expected.park(2, wait('two'))
+  expected.park(2, answered)
+  expected.park(3, wait('three'))
+  expected.park(-1, wait('consumer'))
+  expected.unpark(2, answered)
+  expected.expect([2])
+  assert.deepEqual(ended, ['two'])
+  assert.deepEqual([expected.patienceMs(2), expected.patienceMs(3), expected.patienceMs(-1)], [20, Infinity, Infinity])
+  await world.run(1001)
+  assert.equal(expected.patienceMs(2), Infinity)
 })
 
 test('an offset queue serves in order of offsets, a late one that wants less included', () => {
