@@ -25,7 +25,8 @@ export class ExpectedFollowers {
     const untilMs = this.#clock.monotonic() + EXPECTED_MS
     for (const brokerId of brokerIds) {
       this.#untilMs.set(brokerId, untilMs)
-      for (const wait of [...(this.#parked.get(brokerId) ?? [])]) wait.expire()
+      // An end takes the wait out of the set.
+      for (const wait of Array.from(this.#parked.get(brokerId) ?? [])) wait.expire()
     }
   }
 

@@ -389,6 +389,11 @@ export class Partition {
     this.#propose(role, pending(role.isr.isr, [...role.isr.isr, remote.brokerId]))
   }
 
+  /** Followers may have gone, or been away for too long, and are waited for no longer, although nothing was fetched. */
+  reconsiderFollowers(): void {
+    if (this.#advanceHighWatermark()) this.#wakeAll()
+  }
+
   /** Throws out followers that have not caught up for `replica.lag.time.max.ms`, as of `nowMs`. */
   maybeShrinkIsr(nowMs: number): void {
     const role = this.#role

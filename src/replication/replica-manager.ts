@@ -109,7 +109,10 @@ export class ReplicaManager {
     this.#every(this.#config.replicaLagTimeMaxMs / 2, (lateMs) => {
       // After a stall the followers' fetches may only just have been read; they are judged as of when the timer was due.
       const nowMs = this.#clock.monotonic() - lateMs
-      for (const partition of this.#partitions.values()) partition.maybeShrinkIsr(nowMs)
+      for (const partition of this.#partitions.values()) {
+        partition.maybeShrinkIsr(nowMs)
+        partition.reconsiderFollowers()
+      }
     })
   }
 
@@ -218,6 +221,7 @@ export class ReplicaManager {
   /** The cluster has changed (UpdateMetadata was applied): leaders may have become known, or moved to another address. */
   metadataChanged(): void {
     this.#fetchers.refresh()
+    for (const partition of this.#partitions.values()) partition.reconsiderFollowers()
   }
 
   /** StopReplica. Synchronous. */

@@ -375,6 +375,23 @@ test('a follower that lags leaves the ISR, the high watermark goes on, and it co
   assert.deepEqual([...cluster.manager(1).partition(TOPIC, 0)!.isr].sort(byId), [1, 2, 3])
 })
 
+test('a follower outside the ISR that had caught up is waited for until it is gone', async () => {
+  const cluster = await TestCluster.started(3)
+  // As in a controlled shutdown: it has left the ISR, is not let in again, and stops fetching while it is still alive.
+  cluster.alterError = ErrorCode.INELIGIBLE_REPLICA
+  cluster.elect(1, [1, 2])
+  await cluster.world.run(100)
+  cluster.broker(3).isCutOff = true
+  let result: AppendResult | null = null
+  void cluster.produce(1, { timeoutMs: 10_000 }).then((answer) => (result = answer))
+  await cluster.world.run(500)
+  assert.equal(result, null)
+  cluster.crash(3)
+  cluster.manager(1).metadataChanged()
+  await cluster.world.run(1)
+  assert.equal((result as AppendResult | null)?.errorCode, ErrorCode.NONE)
+})
+
 test('min.insync.replicas: refused before the append, and told when the ISR shrank after it', async () => {
   const cluster = await TestCluster.started(4, {}, { minInsyncReplicas: 2 })
   for (const id of [2, 3]) cluster.broker(id).isCutOff = true
