@@ -14,6 +14,7 @@ const SRC = import.meta.dirname
 const ALLOWED: Record<string, readonly string[]> = {
   base: [],
   platform: ['base'],
+  'platform/memory': ['platform'],
   'platform/node': ['base', 'platform'],
   protocol: ['base'],
   'protocol/messages': ['base', 'protocol'],
@@ -70,6 +71,10 @@ const ALLOWED: Record<string, readonly string[]> = {
     'protocol/messages',
     'broker',
     'client',
+    'client/admin',
+    'client/cluster',
+    'client/consumer',
+    'client/producer',
     'embedded',
     'zookeeper/server',
   ],
@@ -82,11 +87,22 @@ const ALLOWED: Record<string, readonly string[]> = {
     'rpc',
     'net',
     'broker',
+    'client',
     'embedded',
     'zookeeper/server',
     'zookeeper/client',
   ],
-  testing: ['base', 'platform', 'platform/node', 'embedded', 'simulation'],
+  testing: [
+    'base',
+    'platform',
+    'platform/memory',
+    'platform/node',
+    'broker',
+    'client',
+    'embedded',
+    'simulation',
+    'zookeeper/server',
+  ],
 }
 
 test('every import is one that its room allows', () => {
@@ -107,7 +123,8 @@ function faultOf(path: string, room: string, target: string): string | null {
     // A test may always see the simulated world and a ZooKeeper server: what pure code and drivers are tested in.
     if (
       imported === room ||
-      (path.endsWith('.test.ts') && ['simulation', 'platform/node', 'zookeeper/server'].includes(imported))
+      (path.endsWith('.test.ts') &&
+        ['simulation', 'platform/memory', 'platform/node', 'zookeeper/server'].includes(imported))
     )
       return null
     const allowed = ALLOWED[room]

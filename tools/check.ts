@@ -3,8 +3,9 @@ import { spawn } from 'node:child_process'
 
 const CHECKS: Record<string, string[]> = {
   types: ['tsc'],
-  lint: ['oxlint', '--type-aware', '--deny-warnings', 'src', 'test', 'bench', 'tools'],
+  lint: ['oxlint', '--type-aware', '--deny-warnings', 'src', 'test', 'bench', 'soak', 'tools'],
   format: ['oxfmt', '--check', '.'],
+  reference: ['node', 'tools/config-reference.ts', '--check'],
   form: ['node', '--test', 'src/layers.test.ts', 'src/form.test.ts'],
 }
 

@@ -1,5 +1,5 @@
-/** What the commands that talk to a cluster have in common: their options, a client for the time of the command, and how they print. */
-import { Admin, KafkaError } from '#client'
+/** What the commands that talk to a cluster have in common: their options, and how they print. */
+import { KafkaError } from '#client/cluster'
 import type { Platform } from '#platform'
 import { nodePlatform } from '#platform/node'
 
@@ -17,21 +17,6 @@ export const CLIENT_ID = 'samsa-cli'
 /** Clients tell their user what went wrong; their warnings on the way there would only get between the lines. */
 export function clientPlatform(): Platform {
   return nodePlatform({ logLevel: 'error' })
-}
-
-export async function withAdmin<Result>(
-  options: ClusterOptions,
-  use: (admin: Admin) => Promise<Result>,
-): Promise<Result> {
-  return forUser(async () => {
-    await using admin = new Admin(clientPlatform(), {
-      bootstrapServers: options.bootstrapServer,
-      clientId: CLIENT_ID,
-      defaultApiTimeoutMs: options.timeout,
-      requestTimeoutMs: options.timeout,
-    })
-    return await use(admin)
-  })
 }
 
 /** A client's error is the user's to mend: one line, without a stack trace. */

@@ -1,11 +1,12 @@
 /** `samsa cluster describe`: brokers, who leads what, and what is not well. */
 import type { ClusterDescription, TopicDescription } from '#client'
 
-import { print, printJson, withAdmin, type ClusterOptions } from './cluster-options.ts'
+import { print, printJson, type ClusterOptions } from './cluster-options.ts'
 import { healthOf, type PartitionReplicas } from './partition-health.ts'
 import { formatRanges } from './ranges.ts'
 import { formatTable } from './table.ts'
 import { UserError } from './user-error.ts'
+import { withAdmin } from './with-admin.ts'
 
 interface Partition extends PartitionReplicas {
   readonly topic: string

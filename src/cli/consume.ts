@@ -1,7 +1,7 @@
 /** `samsa consume`: records become lines. */
-import { Consumer, type ConsumerBatch, type ConsumerOptions, type TopicPartition } from '#client'
+import { Consumer, type ConsumerBatch, type ConsumerOptions, type TopicPartition } from '#client/consumer'
 
-import { CLIENT_ID, clientPlatform, forUser, withAdmin, type ClusterOptions } from './cluster-options.ts'
+import { CLIENT_ID, clientPlatform, forUser, type ClusterOptions } from './cluster-options.ts'
 import { jsonFormat, parseFormat } from './format.ts'
 import { parseStartPlace, type StartPlace } from './places.ts'
 import { Progress } from './progress.ts'
@@ -23,19 +23,19 @@ export interface ConsumeOptions extends ClusterOptions {
   config?: string[]
 }
 
-/** One batch is printed at a time: large enough that the loop around it costs nothing. */
-const BATCH_RECORDS_MAX = 10_000
+/** One batch is printed at a time: large enough that the loop around it costs little, and few enough that they die young in the heap. */
+const BATCH_RECORDS_MAX = 2000
 /** A cluster that is gone must not keep whoever pressed Ctrl-C. */
 const LEAVE_TIMEOUT_MS = 10_000
 
 export async function consume(topic: string, options: ConsumeOptions): Promise<void> {
   const start = startOf(options)
   const printer = new RecordPrinter(process.stdout, formatOf(options))
-  const partitions = await partitionsOf(topic, options)
   const stop = stopSignal()
   const progress = new Progress(process.stderr.isTTY && !process.stdout.isTTY ? process.stderr : null)
   await forUser(async () => {
     await using consumer = new Consumer(clientPlatform(), settingsOf(options, start))
+    const partitions = await partitionsOf(consumer, topic, options, stop)
     if (options.group !== undefined && options.partition === undefined) consumer.subscribe(topic)
     else {
       consumer.assign(partitions)
@@ -63,9 +63,10 @@ async function printRecords(consumer: Consumer, options: ConsumeOptions, parts: 
   try {
     for await (const batch of consumer.batches({ signal: stop, toEnd: options.exit === true })) {
       const records = left < batch.records.length ? batch.records.slice(0, left) : batch.records
+      const bytesBefore = printer.writtenBytes
       const printed = await printer.print(records, stop)
       left -= printed
-      progress.add(printed, bytesOf(batch, printed))
+      progress.add(printed, printer.writtenBytes - bytesBefore)
       const isOver = left === 0 || printer.isBroken
       if (!isOver && !stop.aborted) continue
       // The batch was given as a whole: what was not printed of it is to come again.
@@ -85,12 +86,6 @@ function goBackTo(consumer: Consumer, { topic, partition, records }: ConsumerBat
   const last = records[printed - 1]
   if (last === undefined) consumer.seek({ topic, partition }, records[0]!.offset)
   else consumer.seek({ topic, partition }, last.offset + 1, last.leaderEpoch)
-}
-
-function bytesOf({ records }: ConsumerBatch, count: number): number {
-  let bytes = 0
-  for (let index = 0; index < count; index++) bytes += records[index]!.value?.length ?? 0
-  return bytes
 }
 
 /** Null: where the group goes on, or else at the end. Reading to the end from there would give nothing, so that means from the beginning. */
@@ -131,13 +126,17 @@ function settingsOf(options: ConsumeOptions, start: StartPlace | null): Consumer
 }
 
 /** Asks before anything else: a cluster or a topic that is not there is an error, and nothing to wait for. */
-async function partitionsOf(topic: string, options: ConsumeOptions): Promise<TopicPartition[]> {
-  const described = await withAdmin(options, (admin) => admin.describeTopics([topic]))
-  const existing = described[0]?.partitions.map(({ partition }) => partition) ?? []
-  const missing = options.partition?.find((partition) => !existing.includes(partition))
+async function partitionsOf(
+  consumer: Consumer,
+  topic: string,
+  { partition: wanted, timeout }: ConsumeOptions,
+  signal: AbortSignal,
+): Promise<TopicPartition[]> {
+  const existing = await consumer.partitionsOf(topic, { timeoutMs: timeout, signal })
+  const missing = wanted?.find((partition) => !existing.some((each) => each.partition === partition))
   if (missing !== undefined)
     throw new UserError(`--partition ${missing}: topic ${topic} has the partitions 0 to ${existing.length - 1}`)
-  return (options.partition ?? existing).map((partition) => ({ topic, partition }))
+  return wanted?.map((partition) => ({ topic, partition })) ?? existing
 }
 
 /** Offsets outside a log become its nearer end. */

@@ -6,7 +6,7 @@ import { OutputBuffer } from './output-buffer.ts'
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)
 
-const RECORD: PrintableRecord = {
+const FIELDS = {
   topic: 'orders',
   partition: 3,
   offset: 9_007_199_254_740_991,
@@ -18,7 +18,17 @@ const RECORD: PrintableRecord = {
     { key: 'b', value: null },
   ],
 }
-const EMPTY: PrintableRecord = { ...RECORD, timestampExact: -1n, key: null, value: null, headers: [] }
+function recordWith(changed: Partial<PrintableRecord>): PrintableRecord {
+  const fields = { ...FIELDS, ...changed }
+  return {
+    ...fields,
+    valueBytes: fields.value?.length ?? -1,
+    copyValue: (target, at) => target.set(fields.value!, at),
+  }
+}
+
+const RECORD = recordWith({})
+const EMPTY = recordWith({ timestampExact: -1n, key: null, value: null, headers: [] })
 
 function printed(format: RecordFormat, record: PrintableRecord): string {
   const out = new OutputBuffer(1)
@@ -52,7 +62,7 @@ test('each field and each escape', () => {
 test('a text stands for null where there is one, and not for what is empty', () => {
   const format = parseFormat('%k|%s|%h', { nullText: 'NULL' })
   assert.equal(printed(format, EMPTY), 'NULL|NULL|')
-  assert.equal(printed(format, { ...RECORD, key: bytes(''), value: bytes('') }), '||a=1,b=NULL')
+  assert.equal(printed(format, recordWith({ key: bytes(''), value: bytes('') })), '||a=1,b=NULL')
 })
 
 test('a format that is none is refused', () => {
@@ -60,7 +70,7 @@ test('a format that is none is refused', () => {
 })
 
 test('JSON keeps null, empty and bytes that are no text apart', () => {
-  const record = { ...RECORD, offset: 7, key: bytes(''), value: Uint8Array.of(0xff, 0) }
+  const record = recordWith({ offset: 7, key: bytes(''), value: Uint8Array.of(0xff, 0) })
   assert.deepEqual(JSON.parse(printed(jsonFormat, record)), {
     topic: 'orders',
     partition: 3,

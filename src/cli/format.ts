@@ -18,7 +18,7 @@ import { UserError } from './user-error.ts'
 
 export type PrintableRecord = Pick<
   ConsumerRecord,
-  'topic' | 'partition' | 'offset' | 'timestampExact' | 'key' | 'value' | 'headers'
+  'topic' | 'partition' | 'offset' | 'timestampExact' | 'key' | 'value' | 'valueBytes' | 'copyValue' | 'headers'
 >
 
 export type RecordFormat = (record: PrintableRecord, out: OutputBuffer) => void
@@ -29,9 +29,12 @@ export interface FormatOptions {
 }
 
 const FIELDS = {
-  s: ({ value }, out, nullText) => putContent(value, out, nullText),
-  S: ({ value }, out) => out.text(String(sizeOf(value))),
-  R: ({ value }, out) => out.int32(sizeOf(value)),
+  s: (record, out, nullText) => {
+    if (record.valueBytes < 0) out.text(nullText)
+    else out.value(record)
+  },
+  S: ({ valueBytes }, out) => out.text(String(valueBytes)),
+  R: ({ valueBytes }, out) => out.int32(valueBytes),
   k: ({ key }, out, nullText) => putContent(key, out, nullText),
   K: ({ key }, out) => out.text(String(sizeOf(key))),
   t: ({ topic }, out) => out.text(topic),

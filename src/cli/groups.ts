@@ -1,11 +1,12 @@
 /** `samsa groups …`: consumer groups of any Kafka cluster, with how far they are behind. */
 import type { Admin, GroupDescription, GroupMemberDescription, PartitionLag } from '#client'
 
-import { print, printJson, report, withAdmin, type ClusterOptions } from './cluster-options.ts'
+import { print, printJson, report, type ClusterOptions } from './cluster-options.ts'
 import { parseResetTarget, parseTopicPartitions } from './places.ts'
 import { formatRanges } from './ranges.ts'
 import { formatTable } from './table.ts'
 import { UserError } from './user-error.ts'
+import { withAdmin } from './with-admin.ts'
 
 interface ResetOptions extends ClusterOptions {
   to: string

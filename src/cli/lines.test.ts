@@ -37,3 +37,28 @@ test('a line that never ends is given up', () => {
   assert.deepEqual(linesOf(['12345', '67890\n'], 10), ['1234567890'])
   assert.throws(() => linesOf(['12345', '678901'], 10), LineTooLongError)
 })
+
+test('many lines at once are the same lines, whatever stands before and behind them', () => {
+  const texts = ['', '\n', 'a', '\n\n\n\nend', 'abc\ndefg\n\nhijklmnop\nq\rs\n\u010a\u0a0a\n', `${'x\n'.repeat(9000)}y`]
+  for (const text of texts) {
+    const bytes = Buffer.from(text)
+    for (const cuts of [[], [1], [2, 3], [7, 8, 9]]) {
+      const splitter = new LineSplitter(100)
+      const lines: string[] = []
+      let begin = 0
+      for (const end of [...cuts, bytes.length]) {
+        // In memory of its own that changes afterwards, at each alignment.
+        const chunk = Buffer.concat([Buffer.alloc(begin % 4), bytes.subarray(begin, end)]).subarray(begin % 4)
+        splitter.feed(chunk)
+        for (let run = splitter.nextRun(); run !== null; run = splitter.nextRun())
+          for (let index = 0; index < run.count; index++)
+            lines.push(Buffer.from(run.bytes.subarray(run.bounds[2 * index], run.bounds[2 * index + 1])).toString())
+        chunk.fill(0)
+        begin = Math.max(begin, end)
+      }
+      const rest = splitter.rest()
+      if (rest !== null) lines.push(Buffer.from(rest).toString())
+      assert.deepEqual(lines, linesOf([text]), JSON.stringify([text.slice(0, 30), cuts]))
+    }
+  }
+})

@@ -1,3 +1,5 @@
+import type { ConsumerRecord } from '#client/consumer'
+
 /** Bytes that are put together before they are written in one go. It grows as needed and is used again after `clear`. */
 export class OutputBuffer {
   #bytes: Buffer
@@ -22,8 +24,16 @@ export class OutputBuffer {
 
   bytes(bytes: Uint8Array): void {
     this.#reserve(bytes.length)
-    this.#bytes.set(bytes, this.#length)
+    if (bytes.length === 1) this.#bytes[this.#length] = bytes[0]!
+    else this.#bytes.set(bytes, this.#length)
     this.#length += bytes.length
+  }
+
+  /** The value of a record, which must not be null. */
+  value(record: Pick<ConsumerRecord, 'valueBytes' | 'copyValue'>): void {
+    this.#reserve(record.valueBytes)
+    record.copyValue(this.#bytes, this.#length)
+    this.#length += record.valueBytes
   }
 
   text(text: string): void {

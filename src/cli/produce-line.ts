@@ -1,5 +1,5 @@
 /** A line of input as the record that it means. Pure. */
-import type { Content, ProducerRecord } from '#client'
+import type { Content, ProducerRecord } from '#client/producer'
 
 export interface LineOptions {
   /** What stands between key and value; null: the whole line is the value. A line without it has no key. */

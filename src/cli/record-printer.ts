@@ -10,6 +10,8 @@ const WRITE_BYTES = 256 * 1024
 export class RecordPrinter {
   /** The reader has gone away, as `head` does when it has enough. */
   isBroken = false
+  /** Bytes that were written so far. */
+  writtenBytes = 0
   readonly #stream: Writable
   readonly #format: RecordFormat
   readonly #buffer = new OutputBuffer(WRITE_BYTES + WRITE_BYTES / 4)
@@ -43,6 +45,7 @@ export class RecordPrinter {
     const error = await new Promise<Error | null | undefined>((resolve) =>
       this.#stream.write(this.#buffer.contents, resolve),
     )
+    if (!error) this.writtenBytes += this.#buffer.length
     this.#buffer.clear()
     if (!error) return
     const { code } = error as NodeJS.ErrnoException

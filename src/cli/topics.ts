@@ -1,10 +1,11 @@
 /** `samsa topics …`: topics of any Kafka cluster. */
 import type { TopicDescription } from '#client'
 
-import { print, printJson, report, withAdmin, type ClusterOptions } from './cluster-options.ts'
+import { print, printJson, report, type ClusterOptions } from './cluster-options.ts'
 import { healthOf } from './partition-health.ts'
 import { formatTable } from './table.ts'
 import { UserError, parseAssignments } from './user-error.ts'
+import { withAdmin } from './with-admin.ts'
 
 interface CreateOptions extends ClusterOptions {
   partitions?: number

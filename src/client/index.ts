@@ -8,6 +8,23 @@ export {
   type TopicResults,
 } from './admin/admin.ts'
 export type {
+  ChangeOptions,
+  ConfigAdmin,
+  ConfigChange,
+  ConfigEntry,
+  ConfigResource,
+  ConfigSource,
+  DescribeConfigOptions,
+} from './admin/configs.ts'
+export type {
+  ElectionKind,
+  OffsetPlace,
+  PartitionAdmin,
+  PartitionOffset,
+  PartitionResults,
+  Reassignment,
+} from './admin/partitions.ts'
+export type {
   GroupAdmin,
   GroupDescription,
   GroupListing,
@@ -36,6 +53,7 @@ export {
   kafkaError,
 } from './errors.ts'
 export { Producer, type CloseOptions, type SendOptions } from './producer/producer.ts'
+export type { PackedValues } from '#protocol/records'
 export type { DeliveredRun, Delivery, DeliveryListener, RecordMetadata, SentBatch } from './producer/delivery.ts'
 export type { Content, ProducerHeaders, ProducerRecord } from './producer/record.ts'
 export type { Partitioner, PartitionerView } from './producer/partitioner.ts'
@@ -60,6 +78,7 @@ export {
   type IterationOptions,
   type MessageContext,
   type OffsetToCommit,
+  type PartitionRacks,
   type RunOptions,
   type TopicPartition,
 } from './consumer/index.ts'

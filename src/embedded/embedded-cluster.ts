@@ -2,10 +2,11 @@
  * A whole cluster in one process: a ZooKeeper server and the brokers that coordinate through it, over the
  * same sockets and protocols as on real machines. What `samsa up` and the test kit start.
  */
-import { Broker, parseServerProperties } from '#broker'
-import type { Platform } from '#platform'
-import { joinPath } from '#platform'
-import { ZooKeeperServer, parseZooCfg } from '#zookeeper/server'
+import type { Broker } from '#broker'
+import { joinPath, type Platform } from '#platform'
+import type { ZooKeeperServer } from '#zookeeper/server'
+
+import { startBroker, startZooKeeper } from './members.ts'
 
 export interface EmbeddedClusterOptions {
   brokers: number
@@ -19,9 +20,6 @@ export interface EmbeddedClusterOptions {
   /** Broker settings that win over those of this file, as in `server.properties`. */
   overrides: Readonly<Record<string, string>>
 }
-
-/** Internal topics are as safe as the cluster allows, and no safer than Kafka's own default. */
-const INTERNAL_REPLICATION_FACTOR_MAX = 3
 
 export class EmbeddedCluster {
   readonly host: string
@@ -43,9 +41,22 @@ export class EmbeddedCluster {
     options: EmbeddedClusterOptions,
     zookeeperPlatform = platform,
   ): Promise<EmbeddedCluster> {
-    const zookeeper = await startZooKeeper(zookeeperPlatform, options)
+    const { host, dataDirectory, overrides } = options
+    const zookeeper = await startZooKeeper(zookeeperPlatform, {
+      host,
+      port: options.zookeeperPort,
+      dataDirectory: joinPath(dataDirectory, 'zookeeper'),
+    })
     const starting = options.brokerPorts.map((port, index) =>
-      startBroker(platform, options, index + 1, port, zookeeper.port),
+      startBroker(platform, {
+        id: index + 1,
+        clusterSize: options.brokers,
+        host,
+        port,
+        dataDirectory: joinPath(dataDirectory, `broker-${index + 1}`),
+        zookeeperConnect: `${host}:${zookeeper.port}`,
+        overrides,
+      }),
     )
     const started = await Promise.allSettled(starting)
     const brokers = started.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
@@ -61,51 +72,9 @@ export class EmbeddedCluster {
     return this.brokers.map((broker) => `${this.host}:${broker.boundPort}`).join(',')
   }
 
-  /** Brokers first, all at once, then ZooKeeper: a broker cannot leave cleanly without it. */
+  /** Brokers first, all at once, so that there is nobody to hand leaderships to; then ZooKeeper: a broker cannot leave cleanly without it. */
   async close(): Promise<void> {
-    await Promise.all(this.brokers.map((broker) => broker.close()))
+    await Promise.all(this.brokers.map((broker) => broker.close({ handOver: false })))
     await this.zookeeper.close()
   }
-}
-
-function startZooKeeper(platform: Platform, options: EmbeddedClusterOptions): Promise<ZooKeeperServer> {
-  const { config } = parseZooCfg(
-    [
-      `dataDir=${joinPath(options.dataDirectory, 'zookeeper')}`,
-      `clientPortAddress=${options.host}`,
-      `clientPort=${options.zookeeperPort}`,
-      'maxClientCnxns=0',
-      '4lw.commands.whitelist=*',
-      'admin.enableServer=false',
-    ].join('\n'),
-  )
-  const logged = { ...platform, logger: platform.logger.named('zookeeper') }
-  // Sessions that lived in a process which was killed would hold the brokers' ids until they expire.
-  return ZooKeeperServer.start(logged, { ...config, closeStaleSessions: true })
-}
-
-function startBroker(
-  platform: Platform,
-  options: EmbeddedClusterOptions,
-  id: number,
-  port: number,
-  zookeeperPort: number,
-): Promise<Broker> {
-  const internalReplicas = String(Math.min(INTERNAL_REPLICATION_FACTOR_MAX, options.brokers))
-  const settings = {
-    'broker.id': String(id),
-    listeners: `PLAINTEXT://${options.host}:${port}`,
-    'log.dirs': joinPath(options.dataDirectory, `broker-${id}`),
-    'zookeeper.connect': `${options.host}:${zookeeperPort}`,
-    'offsets.topic.replication.factor': internalReplicas,
-    'transaction.state.log.replication.factor': internalReplicas,
-    'transaction.state.log.min.isr': String(Math.min(2, options.brokers)),
-    'default.replication.factor': internalReplicas,
-    'group.initial.rebalance.delay.ms': '0',
-    // All brokers leave together: there is nobody to hand leaderships to.
-    'controlled.shutdown.enable': 'false',
-    ...options.overrides,
-  }
-  const logged = { ...platform, logger: platform.logger.named(`broker ${id}`) }
-  return Broker.start(logged, parseServerProperties('', {}, settings))
 }

@@ -6,6 +6,7 @@
  *     --count M       how many (default: 1)
  *     --trace         prints every delivered event of the (one) seed
  *     --log           prints what its processes log
+ *     --clients real  our producers and consumers instead of plain ones, with faults of their own
  *     --break NAME    turns on a switch that breaks a rule (see BREAKS), to show that a seed finds it
  *     --until-found   ends at the first finding, with success; without one it fails
  */
@@ -25,6 +26,9 @@ const BREAKS: Record<string, SeedOptions> = {
   'accept-stale-broker-epoch': { brokerFaults: { acceptStaleBrokerEpoch: true } },
   'forget-producers': { brokerFaults: { forgetProducersOnLeaderChange: true } },
   'zookeeper-answers-early': { zookeeperAnswersEarly: true },
+  'sequence-at-every-send': { clients: 'real', clientFaults: { sequenceAtEverySend: true } },
+  'position-moves-early': { clients: 'real', clientFaults: { positionMovesEarly: true } },
+  'take-stale-answers': { clients: 'real', clientFaults: { takeStaleAnswers: true } },
 }
 
 /** Hexadecimal digits of the commit that a seed is made of. */
@@ -39,11 +43,12 @@ const { values } = parseArgs({
     count: { type: 'string', default: '1' },
     trace: { type: 'boolean', default: false },
     log: { type: 'boolean', default: false },
+    clients: { type: 'string', default: 'plain' },
     break: { type: 'string' },
     'until-found': { type: 'boolean', default: false },
   },
 })
-const options = values.break === undefined ? {} : breakNamed(values.break)
+const options: SeedOptions = { clients: clientsNamed(values.clients), ...breakNamed(values.break) }
 
 function firstSeed(): number {
   if (values.seed !== 'commit') return Number(values.seed)
@@ -51,7 +56,13 @@ function firstSeed(): number {
   return Number.isNaN(hash) ? 1 : hash
 }
 
-function breakNamed(name: string): SeedOptions {
+function clientsNamed(name: string): 'plain' | 'real' {
+  if (name !== 'plain' && name !== 'real') throw new Error('--clients knows plain and real')
+  return name
+}
+
+function breakNamed(name: string | undefined): SeedOptions {
+  if (name === undefined) return {}
   const found = BREAKS[name]
   if (found === undefined) throw new Error(`--break knows ${Object.keys(BREAKS).join(', ')}`)
   return found

@@ -1,5 +1,7 @@
 /** Real text in quantity: Debian's index of packages, which every Debian machine has or can have. */
-import { readdirSync } from 'node:fs'
+import { createHash } from 'node:crypto'
+import { createReadStream, readdirSync } from 'node:fs'
+import { createInterface } from 'node:readline'
 
 import { run } from '../peers/index.ts'
 
@@ -12,6 +14,39 @@ export async function packageIndex(): Promise<string> {
   const text = await debianIndex()
   const missing = LINES_MIN - (text.match(/\n/g)?.length ?? 0)
   return missing <= 0 ? text.trimEnd() : `${text}${madeUp(missing)}`
+}
+
+export interface Station {
+  received: number
+  /** Lines that came after a later one of their partition. */
+  outOfOrder: number
+  partitions: number
+  hash: string
+}
+
+/** Reads `PARTITION<tab>NUMBER LINE` and lays each line in its place. */
+export async function putTogether(path: string): Promise<Station> {
+  const found: string[] = []
+  const last = new Map<string, number>()
+  let received = 0
+  let outOfOrder = 0
+  for await (const line of createInterface({ input: createReadStream(path), crlfDelay: 0 })) {
+    const tab = line.indexOf('\t')
+    // Java's console consumer says `Partition:0`.
+    const partition = line.slice(line.indexOf(':') < tab ? line.indexOf(':') + 1 : 0, tab)
+    const value = line.slice(tab + 1)
+    const number = Number(value.slice(0, value.indexOf(' ')))
+    if (number < (last.get(partition) ?? -1)) outOfOrder++
+    last.set(partition, number)
+    found[number] = value
+    received++
+  }
+  return {
+    received,
+    outOfOrder,
+    partitions: last.size,
+    hash: createHash('sha256').update(found.join('\n')).digest('hex'),
+  }
 }
 
 async function debianIndex(): Promise<string> {

@@ -27,5 +27,6 @@ export {
   startSamsaUp,
   startZooKeeper,
 } from './servers.ts'
+export { KAFKA_VERSIONS, type KafkaVersion, startKafka } from './versions.ts'
 export * from './bytes.ts'
 export * from './wire.ts'

@@ -12,6 +12,8 @@ import {
   CACHE,
   FRANZ,
   KAFKA_JARS,
+  KAFKA_NEWEST_JARS,
+  KAFKA_OLDEST_JARS,
   NODE_26,
   NODE_CLIENTS,
   PEERS,
@@ -57,6 +59,12 @@ const STEPS: Record<string, Step> = {
   },
   kafka: { inputs: ['maven/kafka/pom.xml'], commands: [maven('kafka', KAFKA_JARS)] },
   zookeeper: { inputs: ['maven/zookeeper/pom.xml'], needs: ['kafka'], commands: [maven('zookeeper', ZOOKEEPER_JARS)] },
+  // After the others: two runs of Maven at once would write to one local repository.
+  'kafka versions': {
+    inputs: ['maven/kafka-newest/pom.xml', 'maven/kafka-oldest/pom.xml'],
+    needs: ['zookeeper'],
+    commands: [maven('kafka-newest', KAFKA_NEWEST_JARS), maven('kafka-oldest', KAFKA_OLDEST_JARS)],
+  },
   'tool server': {
     inputs: ['java/ToolServer.java'],
     commands: [command('javac', ['-nowarn', '-d', TOOL_SERVER_CLASSES, join(PEERS, 'java/ToolServer.java')])],

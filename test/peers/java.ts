@@ -38,11 +38,13 @@ export interface JavaOptions {
   classPath?: string[]
   /** Further options of the JVM. */
   jvm?: string[]
+  /** Folder of the jars, if not those of Kafka 3.9 or of ZooKeeper. */
+  jars?: string
 }
 
 /** Arguments of `java` for a class out of Kafka's jars, or ZooKeeper's if it is one of ZooKeeper's. */
 export function javaArguments(mainClass: string, args: readonly string[], options: JavaOptions = {}): string[] {
-  const jars = mainClass.startsWith('org.apache.zookeeper.') ? ZOOKEEPER_JARS : KAFKA_JARS
+  const jars = options.jars ?? (mainClass.startsWith('org.apache.zookeeper.') ? ZOOKEEPER_JARS : KAFKA_JARS)
   return [
     `-Xmx${options.heap ?? '256M'}`,
     // Short-lived programs neither need the second compiler nor its threads; servers set their own.

@@ -6,6 +6,9 @@ export const CACHE = join(ROOT, '.cache')
 export const PEERS = import.meta.dirname
 
 export const KAFKA_JARS = join(CACHE, 'kafka/libs')
+/** Versions at the ends of what our clients work with; see their `pom.xml`. */
+export const KAFKA_NEWEST_JARS = join(CACHE, 'kafka-newest/libs')
+export const KAFKA_OLDEST_JARS = join(CACHE, 'kafka-oldest/libs')
 export const ZOOKEEPER_JARS = join(CACHE, 'zookeeper/libs')
 export const TOOL_SERVER_CLASSES = join(CACHE, 'java/classes')
 export const LOG4J = join(PEERS, 'log4j.properties')

@@ -7,13 +7,14 @@ import { ErrorCode } from '#protocol'
 import { CreatePartitions } from '#protocol/messages/create-partitions'
 import { CreateTopics } from '#protocol/messages/create-topics'
 import { DeleteTopics } from '#protocol/messages/delete-topics'
-import { IncrementalAlterConfigs } from '#protocol/messages/incremental-alter-configs'
 
-import { Cluster } from '../cluster/index.ts'
+import { Cluster, type CallOptions } from '../cluster/index.ts'
 import { resolveConfig } from '../config-table.ts'
 import { adminSettings, type AdminOptions } from '../config.ts'
 import { type KafkaError, kafkaError } from '../errors.ts'
+import { ConfigAdmin, type ChangeOptions } from './configs.ts'
 import { GroupAdmin } from './groups.ts'
+import { PartitionAdmin } from './partitions.ts'
 
 export interface NewTopic {
   name: string
@@ -21,6 +22,8 @@ export interface NewTopic {
   partitions?: number
   /** -1: the broker's `default.replication.factor`. */
   replicationFactor?: number
+  /** Instead of both: the replicas of each partition, by broker id, the preferred leader first. */
+  assignments?: readonly (readonly number[])[]
   configs?: Readonly<Record<string, string>>
 }
 
@@ -55,16 +58,16 @@ export interface ClusterDescription {
 /** What became of each topic of a call: null, or why it failed. */
 export type TopicResults = Map<string, KafkaError | null>
 
-/** `resource.type` of a topic in the configuration APIs. */
-const RESOURCE_TOPIC = 2
 /** Later versions of DeleteTopics name topics by id as well, in another field. */
 const DELETE_BY_NAME_VERSION_MAX = 5
-const CONFIG_SET = 0
-const CONFIG_DELETE = 1
 
 export class Admin implements AsyncDisposable {
   /** Consumer groups, their members and offsets. */
   readonly groups: GroupAdmin
+  /** Configurations of topics and brokers. */
+  readonly configs: ConfigAdmin
+  /** Offsets, leaders and replicas of partitions. */
+  readonly partitions: PartitionAdmin
   readonly #cluster: Cluster
   readonly #timeoutMs: number
 
@@ -72,84 +75,79 @@ export class Admin implements AsyncDisposable {
     this.#cluster = new Cluster(platform, resolveConfig(adminSettings, options, 'admin'))
     this.#timeoutMs = this.#cluster.config.requestTimeoutMs
     this.groups = new GroupAdmin(this.#cluster)
+    this.configs = new ConfigAdmin(this.#cluster)
+    this.partitions = new PartitionAdmin(this.#cluster)
   }
 
-  async createTopics(topics: readonly NewTopic[]): Promise<TopicResults> {
+  async createTopics(topics: readonly NewTopic[], options: ChangeOptions = {}): Promise<TopicResults> {
     const request = {
-      topics: topics.map(({ name, partitions = -1, replicationFactor = -1, configs = {} }) => ({
+      topics: topics.map(({ name, partitions = -1, replicationFactor = -1, assignments = [], configs = {} }) => ({
         name,
         numPartitions: partitions,
         replicationFactor,
-        assignments: [],
+        assignments: assignments.map((brokerIds, partitionIndex) => ({ partitionIndex, brokerIds })),
         configs: Object.entries(configs).map(([key, value]) => ({ name: key, value })),
       })),
       timeoutMs: this.#timeoutMs,
+      validateOnly: options.validateOnly ?? false,
     }
-    const response = await this.#cluster.sendToController(CreateTopics, request, (answer) => answer.topics.map(codeOf))
+    const response = await this.#cluster.sendToController(
+      CreateTopics,
+      request,
+      (answer) => answer.topics.map(codeOf),
+      options,
+    )
     return resultsOf(response.topics)
   }
 
   /** Grows topics to the given number of partitions. */
-  async createPartitions(counts: ReadonlyMap<string, number>): Promise<TopicResults> {
+  async createPartitions(counts: ReadonlyMap<string, number>, options: ChangeOptions = {}): Promise<TopicResults> {
     const request = {
       topics: Array.from(counts, ([name, count]) => ({ name, count, assignments: null })),
       timeoutMs: this.#timeoutMs,
-      validateOnly: false,
+      validateOnly: options.validateOnly ?? false,
     }
-    const response = await this.#cluster.sendToController(CreatePartitions, request, (answer) =>
-      answer.results.map(codeOf),
+    const response = await this.#cluster.sendToController(
+      CreatePartitions,
+      request,
+      (answer) => answer.results.map(codeOf),
+      options,
     )
     return resultsOf(response.results)
   }
 
-  async deleteTopics(names: readonly string[]): Promise<TopicResults> {
+  async deleteTopics(names: readonly string[], options: CallOptions = {}): Promise<TopicResults> {
     const request = { topicNames: names, timeoutMs: this.#timeoutMs }
     const response = await this.#cluster.sendToController(
       DeleteTopics,
       request,
       (answer) => answer.responses.map(codeOf),
-      { maxVersion: DELETE_BY_NAME_VERSION_MAX },
+      { ...options, maxVersion: DELETE_BY_NAME_VERSION_MAX },
     )
     return resultsOf(response.responses.map((topic) => ({ ...topic, name: topic.name ?? '' })))
   }
 
   /** Sets configurations of a topic, and returns those with the value null to their default (KIP-339). */
-  async alterTopicConfigs(name: string, configs: ReadonlyMap<string, string | null>): Promise<void> {
-    const request = {
-      resources: [
-        {
-          resourceType: RESOURCE_TOPIC,
-          resourceName: name,
-          configs: Array.from(configs, ([key, value]) => ({
-            name: key,
-            configOperation: value === null ? CONFIG_DELETE : CONFIG_SET,
-            value,
-          })),
-        },
-      ],
-      validateOnly: false,
-    }
-    const response = await this.#cluster.sendTo(null, IncrementalAlterConfigs, request)
-    const failed = response.responses.find((resource) => resource.errorCode !== ErrorCode.NONE)
-    if (failed !== undefined) throw kafkaError(failed.errorCode, failed.errorMessage)
+  alterTopicConfigs(
+    name: string,
+    configs: ReadonlyMap<string, string | null>,
+    options: ChangeOptions = {},
+  ): Promise<void> {
+    return this.configs.alter({ topic: name }, configs, options)
   }
 
-  async describeCluster(): Promise<ClusterDescription> {
-    const { clusterId, controllerId, brokers } = await this.#cluster.describe()
+  async describeCluster(options: CallOptions = {}): Promise<ClusterDescription> {
+    const { clusterId, controllerId, brokers } = await this.#cluster.describe([], options)
     return { clusterId, controllerId: controllerId < 0 ? null : controllerId, brokers }
   }
 
-  async listTopics(): Promise<TopicListing[]> {
-    return (await this.#describe(null)).map(({ partitions: _, ...listing }) => listing)
+  async listTopics(options: CallOptions = {}): Promise<TopicListing[]> {
+    return (await this.describeTopics(null, options)).map(({ partitions: _, ...listing }) => listing)
   }
 
   /** Topics by name, sorted; all when null. Throws `KafkaError` for a topic that does not exist. */
-  async describeTopics(names: readonly string[] | null): Promise<TopicDescription[]> {
-    return this.#describe(names)
-  }
-
-  async #describe(names: readonly string[] | null): Promise<TopicDescription[]> {
-    const { topics } = await this.#cluster.describe(names)
+  async describeTopics(names: readonly string[] | null, options: CallOptions = {}): Promise<TopicDescription[]> {
+    const { topics } = await this.#cluster.describe(names, options)
     return topics.map(toDescription).sort((a, b) => (a.name < b.name ? -1 : 1))
   }
 

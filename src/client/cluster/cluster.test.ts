@@ -9,7 +9,7 @@ import { Heartbeat } from '#protocol/messages/heartbeat'
 import type { MetadataResponse } from '#protocol/messages/metadata'
 import { World } from '#simulation'
 
-import { resolveConfig } from '../config-table.ts'
+import { resolveConfig, type ConfigInput } from '../config-table.ts'
 import { clusterSettings } from '../config.ts'
 import { KafkaError, TimeoutError } from '../errors.ts'
 import { FakeCluster, hostOf, type FakeHandler } from '../producer/testing.ts'
@@ -19,13 +19,14 @@ import { ClusterImage } from './image.ts'
 async function inWorld(
   fake: FakeCluster,
   run: (cluster: Cluster, platform: Platform, world: World) => Promise<void>,
+  options: Partial<ConfigInput<typeof clusterSettings>> = {},
 ): Promise<void> {
   const world = new World(1)
   for (const id of fake.brokerIds) world.process(hostOf(id)).start((platform) => fake.run(platform, id))
   let failure: unknown = null
   let isDone = false
   world.process('client').start(async (platform) => {
-    const config = resolveConfig(clusterSettings, { bootstrapServers: fake.bootstrapServers }, 'client')
+    const config = resolveConfig(clusterSettings, { bootstrapServers: fake.bootstrapServers, ...options }, 'client')
     const cluster = new Cluster(platform, config)
     try {
       await run(cluster, platform, world)
@@ -69,6 +70,68 @@ test('a wait ends with its time and its reason, or with its signal', () =>
     const signal = AbortSignal.abort(new Error('enough'))
     await assert.rejects(cluster.metadata.waitForTopic('t', { timeoutMs: 500, signal }), /enough/)
     await assert.rejects(cluster.sendTo(9, Heartbeat, HEARTBEAT, { timeoutMs: 500 }), /broker 9 is not in the cluster/)
+  }))
+
+test('metadata.max.age.ms=0 asks again and again, with pauses', () => {
+  const fake = new FakeCluster()
+  return inWorld(
+    fake,
+    async (cluster, platform) => {
+      fake.createTopic('t', 1)
+      await cluster.metadata.waitForTopic('t', { timeoutMs: 1000 })
+      const { metadataCount } = fake
+      await sleep(platform.clock, 10_000)
+      const asked = fake.metadataCount - metadataCount
+      assert.ok(asked > 50 && asked < 150, `${asked}`)
+    },
+    { metadataMaxAgeMs: 0 },
+  )
+})
+
+test('a connection in the making outlives an answer that does not name its broker', () => {
+  const fake = new FakeCluster()
+  return inWorld(
+    fake,
+    async (cluster, _platform, world) => {
+      await cluster.describe()
+      const broker = world.process(hostOf(3))
+      broker.pause()
+      const connecting = cluster.node(3)!.connect()
+      fake.hidden.add(3)
+      await cluster.describe()
+      assert.equal(cluster.node(3), null)
+      broker.resume()
+      await connecting
+    },
+    { bootstrapServers: `${hostOf(1)}:9092` },
+  )
+})
+
+test('a broker that stops answering holds nobody up: another one is asked', () =>
+  inWorld(new FakeCluster(), async (cluster, platform, world) => {
+    // Only the first is connected to, and it hangs.
+    await cluster.describe()
+    const connected = [1, 2, 3].filter((id) => cluster.node(id)!.isConnected)
+    assert.equal(connected.length, 1)
+    world.process(hostOf(connected[0]!)).pause()
+    for (let call = 0; call < 3; call++) {
+      const begunMs = platform.clock.monotonic()
+      await cluster.describe()
+      // The first call finds out.
+      assert.ok(platform.clock.monotonic() - begunMs < (call === 0 ? 2500 : 500))
+    }
+  }))
+
+test('a call ends with its time, in the middle of an attempt as well', () =>
+  inWorld(new FakeCluster(), async (cluster, platform, world) => {
+    await cluster.describe()
+    for (const process of world.processes) if (process.name !== 'client') process.pause()
+    const begunMs = platform.clock.monotonic()
+    await assert.rejects(
+      cluster.describe([], { timeoutMs: 2000 }),
+      /Metadata did not succeed within 2000 ms: no answer came/,
+    )
+    assert.ok(platform.clock.monotonic() - begunMs < 2100)
   }))
 
 test('no broker at all: a call fails with its time, and says why', () =>
@@ -164,3 +227,15 @@ test('a broker that lags behind does not bring an old leader back, and a topic c
 })
 
 const HEARTBEAT = { groupId: 'g', generationId: 1, memberId: 'm' }
+
+test('a tracked topic that a broker does not know is asked for until one does', () => {
+  const fake = new FakeCluster()
+  return inWorld(fake, async (cluster, platform) => {
+    cluster.metadata.track('t')
+    await sleep(platform.clock, 5000)
+    assert.ok(fake.metadataCount > 3 && fake.metadataCount < 20, `it was asked for ${fake.metadataCount} times`)
+    fake.createTopic('t', 1)
+    await sleep(platform.clock, 2000)
+    assert.deepEqual(cluster.leaderOf('t', 0), { nodeId: 1, leaderEpoch: 0 })
+  })
+})

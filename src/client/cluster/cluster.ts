@@ -13,7 +13,7 @@ import { ClosedError, KafkaError, TimeoutError, isRetriable, kafkaError } from '
 import { abortable } from './abortable.ts'
 import { parseAddresses, type Address } from './addresses.ts'
 import { Backoff } from './backoff.ts'
-import { Connections, type Purpose } from './connections.ts'
+import { Connections, STAGGER_MS, type Purpose } from './connections.ts'
 import { MetadataCache } from './metadata-cache.ts'
 import type { NodeConnection } from './node-connection.ts'
 
@@ -224,27 +224,49 @@ export class Cluster implements AsyncDisposable {
 
   /**
    * Calls `attempt` until it succeeds, with pauses that grow. Rejects with the first error that is not retriable, with
-   * `TimeoutError` when the time is over, and with the signal's reason.
+   * `TimeoutError` when the time is over, also in the middle of an attempt, and with the signal's reason.
    */
   async retry<T>(what: string, attempt: () => Promise<T>, options: CallOptions = {}): Promise<T> {
     const { signal, timeoutMs = this.config.defaultApiTimeoutMs } = options
     const { clock } = this.#platform
     const deadlineMs = clock.monotonic() + timeoutMs
+    const late = (reason: string, cause?: unknown): TimeoutError =>
+      new TimeoutError(`${what} did not succeed within ${timeoutMs} ms: ${reason}`, { cause })
     for (let failures = 1; ; failures++) {
       signal?.throwIfAborted()
       if (this.isClosed) throw new ClosedError('the client is closed')
+      let answer: { readonly value: T } | null
       try {
-        return await abortable(attempt(), signal)
+        answer = await abortable(this.#inTime(attempt(), deadlineMs), signal)
       } catch (error) {
         if (!isRetriable(error) || this.isClosed) throw error
         const pauseMs = this.#backoff.afterFailures(failures)
-        if (clock.monotonic() + pauseMs >= deadlineMs)
-          throw new TimeoutError(`${what} did not succeed within ${timeoutMs} ms: ${(error as Error).message}`, {
-            cause: error,
-          })
+        if (clock.monotonic() + pauseMs >= deadlineMs) throw late((error as Error).message, error)
         await this.pause(pauseMs, signal)
+        continue
       }
+      if (answer === null) throw late('no answer came')
+      return answer.value
     }
+  }
+
+  /** What the promise resolves with, or null when it has not by then. */
+  #inTime<T>(promise: Promise<T>, deadlineMs: number): Promise<{ readonly value: T } | null> {
+    if (deadlineMs === Infinity) return promise.then((value) => ({ value }))
+    const { clock } = this.#platform
+    return new Promise((resolve, reject) => {
+      const timer = clock.setTimer(deadlineMs - clock.monotonic(), () => resolve(null))
+      promise.then(
+        (value) => {
+          timer.cancel()
+          resolve({ value })
+        },
+        (error: unknown) => {
+          timer.cancel()
+          reject(error)
+        },
+      )
+    })
   }
 
   /** Resolves after that time, or at once when the cluster is closed; rejects with the signal's reason. */
@@ -273,7 +295,20 @@ export class Cluster implements AsyncDisposable {
     return this.#connections.any([...this.metadata.nodes.values()], this.#bootstrap)
   }
 
+  /** Of some broker, and of another one besides when it does not answer: whoever hangs may be the leader that others look for. */
   async #askMetadata(topics: readonly string[] | null): Promise<MetadataResponse> {
+    const first = this.#askMetadataOnce(topics)
+    const inTime = await this.#inTime(first, this.#platform.clock.monotonic() + STAGGER_MS)
+    if (inTime !== null) return inTime.value
+    const second = this.#askMetadataOnce(topics)
+    try {
+      return await Promise.any([first, second])
+    } catch (error) {
+      throw (error as AggregateError).errors[0]
+    }
+  }
+
+  async #askMetadataOnce(topics: readonly string[] | null): Promise<MetadataResponse> {
     const connection = await this.#any()
     const response = await connection.send(Metadata, {
       topics: topics === null ? null : topics.map((name) => ({ name })),

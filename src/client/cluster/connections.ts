@@ -12,7 +12,7 @@ import { NodeConnection } from './node-connection.ts'
 export type Purpose = 'data' | 'coordinator' | 'fetch' | 'membership'
 
 /** While a broker does not answer the next one is tried after so long, besides it. */
-const STAGGER_MS = 1000
+export const STAGGER_MS = 1000
 
 export class Connections {
   readonly #platform: Platform
@@ -42,22 +42,24 @@ export class Connections {
 
   /**
    * A connection to some broker: one that stands and has the least to do, or else the first that comes about. One that hangs costs
-   * a second, not its whole timeout. Rejects with a retriable `KafkaError` when none comes about.
+   * a second, not its whole timeout; one that has owed an answer for so long is the last resort. Rejects with a retriable `KafkaError`
+   * when none comes about.
    */
   any(nodes: readonly Address[], bootstrap: readonly Address[]): Promise<NodeConnection> {
     const first = nodes.length === 0 ? 0 : this.#platform.random.below(nodes.length)
     const addresses = [...nodes.slice(first), ...nodes.slice(0, first), ...bootstrap]
     const candidates = [...new Set(addresses.map((address) => this.to(address)))]
-    const standing = candidates.filter((candidate) => candidate.isConnected)
+    const standing = candidates.filter(({ isConnected, silentForMs }) => isConnected && silentForMs < STAGGER_MS)
     if (standing.length > 0)
       return Promise.resolve(standing.reduce((one, other) => (other.inFlightCount < one.inFlightCount ? other : one)))
-    return this.#firstOf(candidates)
+    const silent = candidates.filter(({ isConnected }) => isConnected)
+    return this.#firstOf([...candidates.filter(({ isConnected }) => !isConnected), ...silent])
   }
 
   /** Closes those to addresses that are no broker's any more. */
   retain(addresses: readonly Address[]): void {
     const kept = new Set(addresses.map(({ host, port }) => `${host}:${port}`))
-    this.#closeWhere(({ host, port, inFlightCount }) => !kept.has(`${host}:${port}`) && inFlightCount === 0)
+    this.#closeWhere(({ host, port, isBusy }) => !kept.has(`${host}:${port}`) && !isBusy)
   }
 
   close(): void {
@@ -112,7 +114,7 @@ export class Connections {
     this.#sweepTimer = this.#platform.clock.setTimer(idleMs, () => {
       this.#sweepTimer = null
       const usedSinceMs = this.#platform.clock.monotonic() - idleMs
-      this.#closeWhere(({ inFlightCount, lastUsedMs }) => inFlightCount === 0 && lastUsedMs <= usedSinceMs)
+      this.#closeWhere(({ isBusy, lastUsedMs }) => !isBusy && lastUsedMs <= usedSinceMs)
       if (this.#open.size > 0) this.#sweepLater()
     })
   }

@@ -47,6 +47,8 @@ export class MetadataCache {
   #timerAtMs = Infinity
   #lastAskMs = -Infinity
   #failures = 0
+  /** Answers one after the other in which a tracked topic was missing. */
+  #incomplete = 0
   #lastFailure: unknown = null
   #version = 0
   #isClosed = false
@@ -192,9 +194,11 @@ export class MetadataCache {
   #dueMs(): number {
     if (this.#newTopics && this.#failures === 0) return this.#platform.clock.monotonic()
     if (this.#isWanted || this.#failures > 0)
-      return this.#lastAskMs + this.#backoff.afterFailures(Math.max(1, this.#failures))
+      return this.#lastAskMs + this.#backoff.afterFailures(Math.max(1, this.#failures, this.#incomplete))
     const isNeeded = this.#tracksAll || this.#tracked.size > 0
-    return isNeeded ? this.#lastAskMs + this.#config.metadataMaxAgeMs : Infinity
+    // An age of 0 would ask without a pause.
+    const ageMs = Math.max(this.#config.metadataMaxAgeMs, this.#backoff.afterFailures(1))
+    return isNeeded ? this.#lastAskMs + ageMs : Infinity
   }
 
   async #update(): Promise<void> {
@@ -208,6 +212,8 @@ export class MetadataCache {
       this.#failures = 0
       this.#lastFailure = null
       this.#image.apply(response, topics === null)
+      this.#incomplete = this.#isIncomplete() ? this.#incomplete + 1 : 0
+      if (this.#incomplete > 0) this.#isWanted = true
       this.#changed()
     } catch (error) {
       this.#failures += 1
@@ -218,6 +224,15 @@ export class MetadataCache {
       if (this.#waiters.size > 0) this.#isWanted = true
       this.#schedule()
     }
+  }
+
+  /** A broker that has just started knows no topics yet, and whoever tracks one may wait for nothing but news of it. */
+  #isIncomplete(): boolean {
+    for (const name of this.#tracked) {
+      const code = this.#image.topicErrors.get(name)
+      if (code !== undefined && !HOPELESS_CODES.has(code)) return true
+    }
+    return false
   }
 
   #changed(): void {

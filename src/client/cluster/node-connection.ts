@@ -15,6 +15,8 @@ export class NodeConnection {
   readonly port: number
   /** Requests without their answer. */
   inFlightCount = 0
+  /** Since when it owes the next answer; it gives them in order. */
+  #owesSinceMs = 0
   /** When the last request was sent or answered, on the monotonic clock. */
   lastUsedMs: number
   readonly #platform: Platform
@@ -49,6 +51,16 @@ export class NodeConnection {
     return this.#rpc.isConnected
   }
 
+  /** Somebody waits for an answer, or for the connection to stand. */
+  get isBusy(): boolean {
+    return this.inFlightCount > 0 || this.#connecting !== null
+  }
+
+  /** How long the next answer has been waited for, in ms; 0 while none is owed. */
+  get silentForMs(): number {
+    return this.inFlightCount === 0 ? 0 : this.#platform.clock.monotonic() - this.#owesSinceMs
+  }
+
   /** How long the broker wants to be left alone, in ms; 0: not at all. */
   get throttledForMs(): number {
     return this.#throttledUntilMs === 0 ? 0 : Math.max(0, this.#throttledUntilMs - this.#platform.clock.monotonic())
@@ -74,6 +86,7 @@ export class NodeConnection {
     request: RequestIn,
     options: SendOptions = {},
   ): Promise<ResponseOut> {
+    if (this.inFlightCount === 0) this.#owesSinceMs = this.#platform.clock.monotonic()
     this.inFlightCount += 1
     try {
       if (!this.#rpc.isConnected) await this.connect()
@@ -85,7 +98,7 @@ export class NodeConnection {
       throw asKafkaError(error)
     } finally {
       this.inFlightCount -= 1
-      this.lastUsedMs = this.#platform.clock.monotonic()
+      this.lastUsedMs = this.#owesSinceMs = this.#platform.clock.monotonic()
     }
   }
 

@@ -11,10 +11,14 @@ import { KafkaError, kafkaError } from '../errors.ts'
 import type { Assignment } from './assignment.ts'
 import { verdictOn } from './group-errors.ts'
 import type { Generation, Membership } from './membership.ts'
-import type { OffsetAndEpoch, PartitionState } from './partition-state.ts'
+import type { PartitionState } from './partition-state.ts'
 import { byTopic, keyOf, type TopicPartition } from './topic-partition.ts'
 
-export interface OffsetToCommit extends TopicPartition, OffsetAndEpoch {
+export interface OffsetToCommit extends TopicPartition {
+  /** Of the next record to consume. */
+  readonly offset: number
+  /** Leader epoch of the record before it; -1 or left out if not known. */
+  readonly leaderEpoch?: number
   /** Free text beside the offset. */
   readonly metadata?: string
 }
@@ -27,6 +31,7 @@ export class CommitFailedError extends KafkaError {
 const NO_GENERATION: Generation = { generation: -1, memberId: '' }
 /** Metadata longer than `offset.metadata.max.bytes` is the broker's to refuse. */
 const NO_METADATA = ''
+const NO_EPOCH = -1
 
 export class Committer {
   readonly #platform: Platform
@@ -67,7 +72,9 @@ export class Committer {
     const offsets: OffsetToCommit[] = []
     for (const state of states) {
       const { topic, partition, consumed } = state
-      if (consumed !== null && consumed.offset !== state.committed) offsets.push({ topic, partition, ...consumed })
+      // The user may have committed by hand what they are not done with yet.
+      const isNew = consumed !== null && (state.committed === null || consumed.offset > state.committed)
+      if (isNew) offsets.push({ topic, partition, ...consumed })
     }
     await this.commit(offsets, options)
   }
@@ -80,7 +87,11 @@ export class Committer {
       if (!(error instanceof KafkaError)) throw error
       if (this.#isClosed) return
       this.#platform.logger.warn(`group ${this.#groupId}: offsets were not committed: ${error.message}`)
-      this.#config.listener.commitFailed?.(error)
+      try {
+        this.#config.listener.commitFailed?.(error)
+      } catch (thrown) {
+        this.#platform.logger.warn('commitFailed threw', thrown)
+      }
     }
   }
 
@@ -147,7 +158,7 @@ export class Committer {
         partitions: list.map(({ partition, offset, leaderEpoch, metadata }) => ({
           partitionIndex: partition,
           committedOffset: offset,
-          committedLeaderEpoch: leaderEpoch,
+          committedLeaderEpoch: leaderEpoch ?? NO_EPOCH,
           committedMetadata: metadata ?? NO_METADATA,
         })),
       })),

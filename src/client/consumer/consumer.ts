@@ -10,11 +10,13 @@
  * at most once. Both hold for batches and for `run` as well.
  */
 import type { Platform } from '#platform'
+import { ErrorCode } from '#protocol'
 
 import { Cluster, type CallOptions } from '../cluster/index.ts'
 import { consumerSettings, type ConsumerConfig, type ConsumerOptions } from '../config.ts'
 import { resolveConfig } from '../config-table.ts'
-import { ConfigError, KafkaError } from '../errors.ts'
+import { ConfigError, KafkaError, kafkaError } from '../errors.ts'
+import { NO_CLIENT_FAULTS, type ClientFaults } from '../faults.ts'
 import {
   EARLIEST_TIMESTAMP,
   LATEST_TIMESTAMP,
@@ -24,9 +26,10 @@ import {
   type FoundOffset,
 } from '../offsets.ts'
 import type { OffsetToCommit } from './committer.ts'
-import { BatchIterator, RecordIterator, type ConsumerBatch } from './iterators.ts'
+import { EndWatch } from './end-watch.ts'
+import { iterateBatches, iterateRecords, type ConsumerBatch, type IteratorOptions } from './iterators.ts'
 import type { PartitionState } from './partition-state.ts'
-import { PollCore, type TakeOptions } from './poll-core.ts'
+import { PollCore } from './poll-core.ts'
 import type { ConsumerRecord } from './record.ts'
 import { runHandlers, type RunOptions } from './run.ts'
 import { Subscription } from './subscription.ts'
@@ -35,7 +38,10 @@ import { keyOf, type TopicPartition } from './topic-partition.ts'
 export interface IterationOptions {
   /** Ends the loop with the signal's reason. */
   readonly signal?: AbortSignal | undefined
-  /** Ends the loop when every assigned partition has been read up to the end that it had when the loop came upon it. */
+  /**
+   * Ends the loop when every assigned partition has been read up to the end that it had when the loop came upon it, however much is
+   * written meanwhile: nothing behind that end is given, and the position stays there. Holds for every loop of the consumer.
+   */
   readonly toEnd?: boolean
 }
 
@@ -62,13 +68,13 @@ export class Consumer implements AsyncDisposable, AsyncIterable<ConsumerRecord> 
   readonly #core: PollCore
   #closing: Promise<void> | null = null
 
-  /** Connects to nothing yet. Throws `ConfigError`. */
-  constructor(platform: Platform, options: ConsumerOptions) {
+  /** Connects to nothing yet. Throws `ConfigError`. `faults` are the simulation's. */
+  constructor(platform: Platform, options: ConsumerOptions, faults: Partial<ClientFaults> = {}) {
     this.config = resolveConfig(consumerSettings, options, 'consumer')
     this.#cluster = new Cluster(platform, this.config, {
       allowAutoTopicCreation: this.config.allowAutoCreateTopics,
     })
-    this.#core = new PollCore(platform, this.#cluster, this.config)
+    this.#core = new PollCore(platform, this.#cluster, this.config, { ...NO_CLIENT_FAULTS, ...faults })
   }
 
   /**
@@ -76,7 +82,7 @@ export class Consumer implements AsyncDisposable, AsyncIterable<ConsumerRecord> 
    * records are first asked for.
    */
   subscribe(topics: string | readonly string[] | RegExp): void {
-    const { groupId, excludeInternalTopics } = this.config
+    const { groupId, excludeInternalTopics, clientRack } = this.config
     this.#mustBeOpen()
     if (groupId === null) throw new ConfigError('subscribe needs a groupId; without a group, use assign')
     if (this.#core.membership === null && this.#core.assignment.size > 0)
@@ -84,7 +90,7 @@ export class Consumer implements AsyncDisposable, AsyncIterable<ConsumerRecord> 
     const wanted = topics instanceof RegExp ? topics : [...new Set(typeof topics === 'string' ? [topics] : topics)]
     if (!(wanted instanceof RegExp) && wanted.length === 0)
       throw new ConfigError('subscribe needs at least one topic; to consume nothing, use unsubscribe')
-    this.#core.subscribe(groupId, new Subscription(this.#cluster, wanted, { excludeInternalTopics }))
+    this.#core.subscribe(groupId, new Subscription(this.#cluster, wanted, { excludeInternalTopics, clientRack }))
   }
 
   /** Consumes exactly these partitions, without taking part in a group; with a `group.id` its offsets are used all the same. */
@@ -116,12 +122,12 @@ export class Consumer implements AsyncDisposable, AsyncIterable<ConsumerRecord> 
 
   /** Record by record. Ends when the consumer is closed; throws what stops the consumer. */
   records(options: IterationOptions = {}): AsyncIterableIterator<ConsumerRecord, undefined> {
-    return new RecordIterator(this.#core, this.#takeOptions(options))
+    return iterateRecords(this.#core, this.#iteratorOptions(options))
   }
 
   /** Batch by batch: the fast way. */
   batches(options: IterationOptions = {}): AsyncIterableIterator<ConsumerBatch, undefined> {
-    return new BatchIterator(this.#core, this.#takeOptions(options))
+    return iterateBatches(this.#core, this.#iteratorOptions(options))
   }
 
   /**
@@ -154,6 +160,8 @@ export class Consumer implements AsyncDisposable, AsyncIterable<ConsumerRecord> 
   /** Offset of the next record that the user gets. Waits while it is looked for. */
   position(partition: TopicPartition, options: CallOptions = {}): Promise<number> {
     const { timeoutMs = this.config.defaultApiTimeoutMs, signal } = options
+    // Whoever is told of new partitions may ask where they begin, before they are read.
+    this.#core.positions.start()
     const look = (): number | null => {
       const state = this.#state(partition)
       if (state.error !== null) throw state.error
@@ -218,9 +226,27 @@ export class Consumer implements AsyncDisposable, AsyncIterable<ConsumerRecord> 
     return this.#ends(partitions, LATEST_TIMESTAMP, options)
   }
 
+  /** The topic's partitions. Rejects with the broker's error when there is no such topic. */
+  async partitionsOf(topic: string, options: CallOptions = {}): Promise<TopicPartition[]> {
+    const { timeoutMs = this.config.defaultApiTimeoutMs, signal } = options
+    const { metadata } = this.#cluster
+    const wait = { timeoutMs, timeoutName: 'default.api.timeout.ms', signal }
+    metadata.track(topic)
+    if (metadata.topic(topic) === undefined) await metadata.waitForUpdate(wait)
+    const code = metadata.topicError(topic)
+    if (code === ErrorCode.UNKNOWN_TOPIC_OR_PARTITION) throw kafkaError(code, `topic ${topic}`)
+    const { partitions } = await metadata.waitForTopic(topic, wait)
+    return partitions.map(({ partition }) => ({ topic, partition }))
+  }
+
   /** Records between the position and the end of the partition, as the last fetch told it; null before the first. Costs nothing. */
   lag(partition: TopicPartition): number | null {
     return this.#state(partition).lag(this.config.isolationLevel === 'read_committed')
+  }
+
+  /** What the consumer holds at the moment: bytes that were fetched ahead of its user. */
+  get load(): { bufferedBytes: number } {
+    return { bufferedBytes: this.#core.bufferedBytes }
   }
 
   /** The consumer's place in its group at present. */
@@ -252,36 +278,11 @@ export class Consumer implements AsyncDisposable, AsyncIterable<ConsumerRecord> 
     }
   }
 
-  #takeOptions({ signal, toEnd = false }: IterationOptions): TakeOptions {
+  #iteratorOptions({ signal, toEnd = false }: IterationOptions): IteratorOptions {
     const countMax = this.config.maxPollRecords
-    return toEnd ? { countMax, signal, isDone: this.#endWatch() } : { countMax, signal }
-  }
-
-  /** Asks for the end of each partition as it comes, and tells when all have been reached. */
-  #endWatch(): () => boolean {
-    const ends = new WeakMap<PartitionState, number>()
-    const asked = new WeakSet<PartitionState>()
-    return () => {
-      const states = [...this.#core.assignment]
-      for (const state of states) {
-        if (asked.has(state)) continue
-        asked.add(state)
-        this.#ends([state], LATEST_TIMESTAMP, {}).then(
-          ([end]) => {
-            ends.set(state, end!)
-            this.#core.wake()
-          },
-          (error: unknown) => {
-            if (!state.isGone && !this.#cluster.isClosed) this.#core.fail(error)
-          },
-        )
-      }
-      const isRead = (state: PartitionState): boolean => {
-        const end = ends.get(state)
-        return end !== undefined && (state.position?.offset ?? -1) >= end
-      }
-      return states.length > 0 && states.every(isRead)
-    }
+    if (!toEnd) return { countMax, signal }
+    const watch = new EndWatch(this.#core, async (state) => (await this.#ends([state], LATEST_TIMESTAMP, {}))[0]!)
+    return { countMax, signal, isDone: () => watch.isDone(), onEnd: () => watch.end() }
   }
 
   async #ends(partitions: readonly TopicPartition[], timestamp: number, options: CallOptions): Promise<number[]> {

@@ -3,7 +3,7 @@ import type { TopicPartition } from './topic-partition.ts'
 
 /**
  * What a consumer tells its user beside records. Functions about partitions are waited for, a rebalance with them: for
- * at most `max.poll.interval.ms`. One that throws stops the consumer with its error.
+ * at most `max.poll.interval.ms`. One that throws stops the consumer with its error; what one of the others throws is logged.
  */
 export interface ConsumerListener {
   /** New ones; with cooperative rebalances those that stayed are not named again. */

@@ -9,6 +9,7 @@ import { Fetch, type FetchResponse } from '#protocol/messages/fetch'
 import { Backoff, type Cluster } from '../cluster/index.ts'
 import type { ConsumerConfig } from '../config.ts'
 import { KafkaError, isStaleMetadata, kafkaError } from '../errors.ts'
+import type { ClientFaults } from '../faults.ts'
 import type { Assignment } from './assignment.ts'
 import { FetchSession, type FetchTarget } from './fetch-session.ts'
 import { FetchedData } from './fetched-data.ts'
@@ -44,6 +45,7 @@ export class Fetcher {
   readonly #config: ConsumerConfig
   readonly #assignment: Assignment
   readonly #positions: PositionFinder
+  readonly #faults: ClientFaults
   readonly #onChange: () => void
   readonly #backoff: Backoff
   readonly #nodes = new Map<number, NodeState>()
@@ -56,6 +58,7 @@ export class Fetcher {
     config: ConsumerConfig,
     assignment: Assignment,
     positions: PositionFinder,
+    faults: ClientFaults,
     onChange: () => void,
   ) {
     this.#platform = platform
@@ -63,6 +66,7 @@ export class Fetcher {
     this.#config = config
     this.#assignment = assignment
     this.#positions = positions
+    this.#faults = faults
     this.#onChange = onChange
     this.#backoff = new Backoff(platform.random, config.retryBackoffMs, config.retryBackoffMaxMs)
   }
@@ -86,11 +90,14 @@ export class Fetcher {
       if (list === undefined) wanted.set(nodeId, [state])
       else list.push(state)
     }
+    // Those that are being asked have their part too: or two brokers could take turns with all of it, and a third would never be asked.
+    const asked = [...this.#nodes.values()].filter(({ nodeId, isInFlight }) => isInFlight && !wanted.has(nodeId))
+    const nodeCount = wanted.size + asked.length
     for (const [nodeId, states] of wanted) {
       const node = this.#node(nodeId)
       if (node.isInFlight) continue
       if (node.retryAtMs > nowMs) retryAtMs = Math.min(retryAtMs, node.retryAtMs)
-      else void this.#fetch(node, states, { nodeCount: wanted.size, isCrowded })
+      else void this.#fetch(node, states, { nodeCount, isCrowded })
     }
     this.#retryAt(retryAtMs, nowMs)
   }
@@ -181,13 +188,14 @@ export class Fetcher {
   /** What a fetch may bring now; 0 when it has to wait. Each broker has an equal part of the whole, so that none starves another. */
   #budget(nodeCount: number): number {
     const share = Math.ceil(this.#config.fetchMaxBytes / nodeCount)
-    const left = (): number => Math.min(share, this.#config.fetchMaxBytes - this.#bufferedBytes() - this.#reservedBytes)
+    const left = (): number => Math.min(share, this.#config.fetchMaxBytes - this.bufferedBytes() - this.#reservedBytes)
     if (left() < share * SHARE_MIN) this.#dropPaused()
     const bytes = left()
     return bytes < share * SHARE_MIN ? 0 : bytes
   }
 
-  #bufferedBytes(): number {
+  /** Bytes of answers that wait for the user. */
+  bufferedBytes(): number {
     let bytes = 0
     for (const state of this.#assignment) bytes += state.bufferedBytes
     return bytes
@@ -228,7 +236,8 @@ export class Fetcher {
       if (name === null) continue
       for (const answer of partitions) {
         const entry = asked.get(keyOf({ topic: name, partition: answer.partitionIndex }))
-        if (entry === undefined || entry.state.isGone || entry.state.version !== entry.version) continue
+        if (entry === undefined || entry.state.isGone) continue
+        if (entry.state.version !== entry.version && !this.#faults.takeStaleAnswers) continue
         this.#onPartition(node, entry.state, answer)
       }
     }
@@ -253,6 +262,7 @@ export class Fetcher {
       checkCrcs: this.#config.checkCrcs,
     })
     state.addChunk(chunk)
+    if (this.#faults.positionMovesEarly) state.give(chunk.endOffset, chunk.epoch)
   }
 
   #onPartitionError(node: NodeState, state: PartitionState, { errorCode, currentLeader }: PartitionAnswer): void {

@@ -6,6 +6,7 @@ export {
   type AssignableMember,
   type Assignments,
   type Assignor,
+  type PartitionRacks,
   type RebalanceProtocol,
 } from './assignors/index.ts'
 export { CommitFailedError, type OffsetToCommit } from './committer.ts'
@@ -17,3 +18,4 @@ export { LogTruncatedError, NoOffsetError } from './position-finder.ts'
 export type { ConsumerRecord } from './record.ts'
 export type { BatchContext, MessageContext, RunOptions } from './run.ts'
 export type { TopicPartition } from './topic-partition.ts'
+export type { ConsumerOptions } from '../config.ts'

@@ -14,16 +14,58 @@ export interface ConsumerBatch extends TopicPartition {
   readonly highWatermark: number
 }
 
-export class RecordIterator implements AsyncIterableIterator<ConsumerRecord, undefined> {
+/** What the iterators differ in: what they give of a lease. */
+interface Serving<Item> {
+  /** The next piece of the lease; null when there is none. */
+  next(lease: Lease): Item | null
+}
+
+const RECORDS: Serving<ConsumerRecord> = { next: (lease) => (lease.hasNext ? lease.giveNext() : null) }
+
+const BATCHES: Serving<ConsumerBatch> = {
+  next(lease) {
+    if (lease.isGiven) return null
+    lease.giveAll()
+    return batchOf(lease)
+  },
+}
+
+export interface IteratorOptions extends TakeOptions {
+  /** Called once, when the loop is over, however it came to that. */
+  readonly onEnd?: () => void
+}
+
+export function iterateRecords(
+  core: PollCore,
+  options: IteratorOptions,
+): AsyncIterableIterator<ConsumerRecord, undefined> {
+  return new LeaseIterator(core, options, RECORDS)
+}
+
+export function iterateBatches(
+  core: PollCore,
+  options: IteratorOptions,
+): AsyncIterableIterator<ConsumerBatch, undefined> {
+  return new LeaseIterator(core, options, BATCHES)
+}
+
+class LeaseIterator<Item> implements AsyncIterableIterator<Item, undefined> {
   readonly #core: PollCore
   readonly #taker: Taker
   readonly #options: TakeOptions
+  readonly #serving: Serving<Item>
+  readonly #onEnd: () => void
   #lease: Lease | null = null
   #isDone = false
+  /** Calls of `next` without an answer. One that comes meanwhile waits behind them, so that each lease has one who gives it back. */
+  #callCount = 0
+  #lastCall: Promise<unknown> = Promise.resolve()
 
-  constructor(core: PollCore, options: TakeOptions) {
+  constructor(core: PollCore, options: IteratorOptions, serving: Serving<Item>) {
     this.#core = core
-    this.#options = options
+    this.#options = { ...options, isDone: () => this.#isDone || options.isDone?.() === true }
+    this.#serving = serving
+    this.#onEnd = options.onEnd ?? ignore
     this.#taker = core.register(() => this.#release())
   }
 
@@ -31,42 +73,64 @@ export class RecordIterator implements AsyncIterableIterator<ConsumerRecord, und
     return this
   }
 
-  next(): Promise<IteratorResult<ConsumerRecord, undefined>> {
-    const lease = this.#lease
-    if (lease !== null) {
-      lease.finishGiven()
-      if (lease.hasNext && this.#options.signal?.aborted !== true) {
-        this.#core.touch(this.#taker)
-        return Promise.resolve({ done: false, value: lease.giveNext() })
-      }
+  next(): Promise<IteratorResult<Item, undefined>> {
+    if (this.#callCount === 0) {
+      const item = this.#nextOfLease()
+      if (item !== null) return Promise.resolve({ done: false, value: item })
     }
-    return this.#take()
+    const result = this.#nextInTurn()
+    this.#lastCall = result.then(ignore, ignore)
+    return result
   }
 
-  /** The loop was left: what it was given last is not done, as far as automatic commits know. */
-  return(): Promise<IteratorResult<ConsumerRecord, undefined>> {
+  /** The loop was left: what it was given last is not done, as far as automatic commits know. A call that waits ends as well. */
+  return(): Promise<IteratorResult<Item, undefined>> {
     this.#end()
+    this.#core.wake()
     return Promise.resolve({ done: true, value: undefined })
   }
 
-  async #take(): Promise<IteratorResult<ConsumerRecord, undefined>> {
-    this.#release()
-    if (this.#isDone) return { done: true, value: undefined }
+  #nextOfLease(): Item | null {
+    const lease = this.#lease
+    if (lease === null) return null
+    lease.finishGiven()
+    if (this.#options.signal?.aborted === true) return null
+    const item = this.#serving.next(lease)
+    if (item !== null) this.#core.touch(this.#taker)
+    return item
+  }
+
+  async #nextInTurn(): Promise<IteratorResult<Item, undefined>> {
+    this.#callCount += 1
     try {
-      for (;;) {
+      if (this.#callCount > 1) {
+        await this.#lastCall
+        const item = this.#nextOfLease()
+        if (item !== null) return { done: false, value: item }
+      }
+      return await this.#take()
+    } finally {
+      // Before the caller goes on: its next call may be served at once.
+      this.#callCount -= 1
+    }
+  }
+
+  async #take(): Promise<IteratorResult<Item, undefined>> {
+    this.#release()
+    try {
+      while (!this.#isDone) {
         const lease = await this.#core.take(this.#taker, this.#options)
         if (lease === null) break
-        if (lease.hasNext) {
+        const item = this.#isDone ? null : this.#serving.next(lease)
+        if (item !== null) {
           this.#lease = lease
-          return { done: false, value: lease.giveNext() }
+          return { done: false, value: item }
         }
         this.#core.release(lease)
       }
-    } catch (error) {
-      this.#end()
-      throw error
+    } finally {
+      if (this.#lease === null) this.#end()
     }
-    this.#end()
     return { done: true, value: undefined }
   }
 
@@ -77,66 +141,15 @@ export class RecordIterator implements AsyncIterableIterator<ConsumerRecord, und
   }
 
   #end(): void {
+    if (this.#isDone) return
     this.#isDone = true
     this.#release()
     this.#core.unregister(this.#taker)
+    this.#onEnd()
   }
 }
 
-export class BatchIterator implements AsyncIterableIterator<ConsumerBatch, undefined> {
-  readonly #core: PollCore
-  readonly #taker: Taker
-  readonly #options: TakeOptions
-  #lease: Lease | null = null
-  #isDone = false
-
-  constructor(core: PollCore, options: TakeOptions) {
-    this.#core = core
-    this.#options = options
-    this.#taker = core.register(() => this.#release())
-  }
-
-  [Symbol.asyncIterator](): this {
-    return this
-  }
-
-  async next(): Promise<IteratorResult<ConsumerBatch, undefined>> {
-    this.#lease?.finishGiven()
-    this.#release()
-    if (this.#isDone) return { done: true, value: undefined }
-    try {
-      const lease = await this.#core.take(this.#taker, this.#options)
-      if (lease !== null) {
-        this.#lease = lease
-        lease.giveAll()
-        return { done: false, value: batchOf(lease) }
-      }
-    } catch (error) {
-      this.#end()
-      throw error
-    }
-    this.#end()
-    return { done: true, value: undefined }
-  }
-
-  /** As for records. */
-  return(): Promise<IteratorResult<ConsumerBatch, undefined>> {
-    this.#end()
-    return Promise.resolve({ done: true, value: undefined })
-  }
-
-  #release(): void {
-    const lease = this.#lease
-    this.#lease = null
-    if (lease !== null) this.#core.release(lease)
-  }
-
-  #end(): void {
-    this.#isDone = true
-    this.#release()
-    this.#core.unregister(this.#taker)
-  }
-}
+function ignore(): void {}
 
 export function batchOf({ state, records }: Lease): ConsumerBatch {
   return {

@@ -13,15 +13,18 @@ export class Lease {
   readonly records: readonly ConsumerRecord[]
   /** Behind the last record, and behind what follows it and is for nobody. */
   readonly #endOffset: number
+  /** More was taken out of the buffer than it has. */
+  readonly #isCut: boolean
   readonly #version: number
   /** How many records the user was given. */
   #givenCount = 0
   #isReleased = false
 
-  private constructor(state: PartitionState, records: readonly ConsumerRecord[], endOffset: number) {
+  private constructor(state: PartitionState, records: readonly ConsumerRecord[], endOffset: number, isCut = false) {
     this.state = state
     this.records = records
     this.#endOffset = endOffset
+    this.#isCut = isCut
     this.#version = state.version
     state.isLeased = true
   }
@@ -41,10 +44,32 @@ export class Lease {
       const records = chunk.take(countMax)
       const endOffset = chunk.nextOffset
       if (chunk.isExhausted) state.dropExhausted()
-      if (records.length > 0) return new Lease(state, records, endOffset)
+      const limit = state.readLimit ?? Infinity
+      const last = records.at(-1)
+      if (last !== undefined && last.offset >= limit) return Lease.#takeUpTo(state, records, limit, chunk.epoch)
+      if (last !== undefined) return new Lease(state, records, endOffset)
       state.pass(endOffset, chunk.epoch)
     }
     return null
+  }
+
+  /** What lies beyond the limit is fetched again when it is wanted. */
+  static #takeUpTo(
+    state: PartitionState,
+    taken: readonly ConsumerRecord[],
+    limit: number,
+    epoch: number,
+  ): Lease | null {
+    const records = taken.filter(({ offset }) => offset < limit)
+    if (records.length > 0) return new Lease(state, records, limit, true)
+    state.pass(limit, epoch)
+    state.dropBuffered()
+    return null
+  }
+
+  /** Whether the user was given all of it. */
+  get isGiven(): boolean {
+    return this.#givenCount === this.records.length
   }
 
   get isValid(): boolean {
@@ -94,10 +119,10 @@ export class Lease {
     this.state.isLeased = false
     if (!wasValid) return
     if (rewind) this.state.rewind()
-    else if (this.#givenCount < this.records.length) this.state.dropBuffered()
+    else if (this.#isCut || !this.isGiven) this.state.dropBuffered()
   }
 
   #givenEnd(last: ConsumerRecord): number {
-    return this.#givenCount === this.records.length ? this.#endOffset : last.offset + 1
+    return this.isGiven ? this.#endOffset : last.offset + 1
   }
 }

@@ -18,7 +18,7 @@ import { SyncGroup } from '#protocol/messages/sync-group'
 import { Backoff, type Cluster } from '../cluster/index.ts'
 import type { ConsumerConfig } from '../config.ts'
 import { ConfigError, KafkaError, kafkaError } from '../errors.ts'
-import { ASSIGNORS, type Assignor, type RebalanceProtocol } from './assignors/index.ts'
+import { ASSIGNORS, type Assignor, type PartitionRacks, type RebalanceProtocol } from './assignors/index.ts'
 import { verdictOn } from './group-errors.ts'
 import {
   CONSUMER_PROTOCOL_TYPE,
@@ -36,6 +36,8 @@ export interface MembershipPort {
   ownedPartitions(): readonly TopicPartition[]
   /** Partitions of the topics that exist, as fresh metadata tells them. From then on changes are told by `rejoin`. */
   partitionCounts(topics: ReadonlySet<string>): Promise<ReadonlyMap<string, number>>
+  /** Of the same topics, as known by then. */
+  partitionRacks(topics: ReadonlySet<string>): PartitionRacks
   /** Stops giving them to the user, waits until the user is done, commits, tells, and gives them up. */
   revoke(partitions: readonly TopicPartition[]): Promise<void>
   /** Drops all: somebody else may have them already. */
@@ -70,6 +72,11 @@ export class Membership {
   #place: Generation = NO_GENERATION
   /** The last generation that this member was in, for the assignors. */
   #lastGeneration = -1
+  /**
+   * The generation in which it gave partitions up for others, who get them when it joins again. A static member that leaves before
+   * that, since its user is late, comes back into the same generation without a rebalance: then it still has to join.
+   */
+  #gaveUpIn = NO_GENERATION.generation
   /** Why to join, or null. */
   #joinReason: string | null = null
   /** The coordinator has thrown this member out, or it has left. */
@@ -251,6 +258,8 @@ export class Membership {
         this.#isLost = true
         return null
       case 'rejoin':
+        // The group has gone on without this member; it asks again, after a pause.
+        throw new KafkaError('the group rebalances', { code: response.errorCode, retriable: true })
       case 'retry':
       case 'fail':
         throw kafkaError(response.errorCode, `JoinGroup of group ${this.#groupId}`)
@@ -300,9 +309,11 @@ export class Membership {
     const assignor = this.#assignors.find(({ name }) => name === protocolName)
     assert(assignor !== undefined, `the group has chosen ${protocolName}, which this member did not offer`)
     const members = assignableMembers(joined.members)
-    const counts = await this.#port.partitionCounts(new Set(members.flatMap(({ topics }) => topics)))
+    const wanted = new Set(members.flatMap(({ topics }) => topics))
+    const counts = await this.#port.partitionCounts(wanted)
     if (joined.skipAssignment) return []
-    return Array.from(assignor.assign(counts, members), ([memberId, partitions]) => ({
+    const racks = members.some(({ rackId }) => rackId !== null) ? this.#port.partitionRacks(wanted) : undefined
+    return Array.from(assignor.assign(counts, members, racks), ([memberId, partitions]) => ({
       memberId,
       assignment: encodeAssignment(partitions),
     }))
@@ -315,10 +326,10 @@ export class Membership {
     }
     const owned = this.#port.ownedPartitions()
     const revoked = without(owned, assigned)
-    if (revoked.length > 0) {
-      await this.#port.revoke(revoked)
-      this.#joinReason ??= 'partitions were given up for other members'
-    }
+    const isOwed = this.#gaveUpIn === this.#lastGeneration
+    this.#gaveUpIn = revoked.length > 0 ? this.#lastGeneration : NO_GENERATION.generation
+    if (revoked.length > 0) await this.#port.revoke(revoked)
+    if (revoked.length > 0 || isOwed) this.#joinReason ??= 'partitions were given up for other members'
     if (!this.#isLost && this.#isRunning) await this.#port.takeIn(without(assigned, owned))
   }
 
@@ -352,7 +363,11 @@ export class Membership {
     this.#platform.logger.warn(
       `group ${this.#groupId}: no heartbeat for ${blockedMs} ms, since something blocks the event loop; session.timeout.ms is ${sessionTimeoutMs}`,
     )
-    listener.loopBlocked?.({ blockedMs, sessionTimeoutMs })
+    try {
+      listener.loopBlocked?.({ blockedMs, sessionTimeoutMs })
+    } catch (error) {
+      this.#platform.logger.warn('loopBlocked threw', error)
+    }
   }
 
   async #heartbeat(place: Generation): Promise<void> {

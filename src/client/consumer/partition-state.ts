@@ -38,7 +38,7 @@ export class PartitionState implements TopicPartition {
   #positionEpoch = NONE
   #consumed = NONE
   #consumedEpoch = NONE
-  /** As this consumer last committed it, or found it; null before. */
+  /** As this consumer last committed it, or found it; null before, and when the position was set anew since. */
   committed: number | null = null
   /** Null while there is a position. */
   search: PositionSearch | null = { kind: 'committed' }
@@ -55,6 +55,8 @@ export class PartitionState implements TopicPartition {
   isGone = false
   /** A part of its records is with the user. */
   isLeased = false
+  /** Nothing from this offset on is given; null: not even known yet where that is, and nothing is given before. */
+  readLimit: number | null = Infinity
   /** Part of a fetch that is under way. */
   isInFlight = false
   /** A replica nearer than the leader (KIP-392). */
@@ -100,13 +102,20 @@ export class PartitionState implements TopicPartition {
 
   /** Whether the user may get something now. */
   get isReady(): boolean {
-    return (this.#chunks.length > 0 || this.error !== null) && !this.isLeased && !this.isPaused && !this.isHeld
+    const hasRecords = this.#chunks.length > 0 && this.readLimit !== null && this.#position < this.readLimit
+    return (hasRecords || this.error !== null) && !this.isLeased && !this.isPaused && !this.isHeld
+  }
+
+  /** The user was given all that there is up to the limit. */
+  get isReadToLimit(): boolean {
+    return this.readLimit !== null && this.#position >= this.readLimit
   }
 
   /** Whether a fetch should name it now. */
   isFetchable(nowMs: number): boolean {
     return (
       this.fetchOffset !== NONE &&
+      this.fetchOffset < (this.readLimit ?? Infinity) &&
       this.#chunks.length < CHUNKS_MAX &&
       !this.isPaused &&
       !this.isHeld &&
@@ -189,6 +198,7 @@ export class PartitionState implements TopicPartition {
 
   #restart(): void {
     this.version += 1
+    this.committed = null
     this.#chunks = []
     this.error = null
     this.mustValidate = false

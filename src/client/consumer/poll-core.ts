@@ -8,7 +8,9 @@ import { abortable } from '../cluster/abortable.ts'
 import { type Cluster } from '../cluster/index.ts'
 import type { ConsumerConfig } from '../config.ts'
 import { ClosedError, KafkaError, TimeoutError } from '../errors.ts'
+import { NO_CLIENT_FAULTS, type ClientFaults } from '../faults.ts'
 import { Assignment } from './assignment.ts'
+import type { PartitionRacks } from './assignors/index.ts'
 import { Committer } from './committer.ts'
 import { Fetcher } from './fetcher.ts'
 import { Lease } from './lease.ts'
@@ -31,7 +33,7 @@ export interface Taker {
 export interface TakeOptions {
   readonly countMax: number
   readonly signal?: AbortSignal | undefined
-  /** Asked when nothing is there: true ends it. */
+  /** Asked before each look for records: true ends it. */
   readonly isDone?: () => boolean
 }
 
@@ -53,16 +55,25 @@ export class PollCore implements MembershipPort {
   #isClosed = false
   #waiters: (() => void)[] = []
 
-  constructor(platform: Platform, cluster: Cluster, config: ConsumerConfig) {
+  constructor(platform: Platform, cluster: Cluster, config: ConsumerConfig, faults: ClientFaults = NO_CLIENT_FAULTS) {
     this.#platform = platform
     this.#cluster = cluster
     this.#config = config
     const changed = (): void => this.#changed()
     this.positions = new PositionFinder(platform, cluster, config, this.assignment, changed)
-    this.#fetcher = new Fetcher(platform, cluster, config, this.assignment, this.positions, changed)
+    this.#fetcher = new Fetcher(platform, cluster, config, this.assignment, this.positions, faults, changed)
     this.committer =
       config.groupId === null ? null : new Committer(platform, cluster, config, config.groupId, this.assignment)
     cluster.metadata.onUpdate(() => this.#onMetadata())
+  }
+
+  /** Bytes that were fetched ahead of the user. */
+  get bufferedBytes(): number {
+    return this.#fetcher.bufferedBytes()
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed
   }
 
   get membership(): Membership | null {
@@ -96,6 +107,8 @@ export class PollCore implements MembershipPort {
   /** Leaves the group, or drops what was assigned by hand. */
   async unsubscribe(): Promise<void> {
     const membership = this.#membership
+    // It may be the body of a loop that waits for this.
+    for (const { abandon } of this.#takers) abandon?.()
     if (membership !== null) {
       await this.revoke(this.assignment.partitions)
       await membership.close('the consumer has unsubscribed')
@@ -105,6 +118,7 @@ export class PollCore implements MembershipPort {
     this.#subscription = null
     this.#membership = null
     if (this.committer !== null) this.committer.membership = null
+    this.#changed()
   }
 
   register(abandon: (() => void) | null): Taker {
@@ -135,9 +149,9 @@ export class PollCore implements MembershipPort {
         if (this.#subscription === null && this.assignment.size === 0)
           throw new KafkaError('nothing to consume: subscribe to topics, or assign partitions')
         this.#membership?.start()
+        if (options.isDone?.() === true) return null
         const lease = this.#takeNow(options.countMax)
         if (lease !== null) return lease
-        if (options.isDone?.() === true) return null
         await abortable(this.#change(), options.signal)
       }
     } finally {
@@ -165,19 +179,42 @@ export class PollCore implements MembershipPort {
     for (const { abandon } of this.#takers) abandon?.()
     this.#changed()
     const deadlineMs = this.#platform.clock.monotonic() + timeoutMs
-    await this.#untilReleased(
-      [...this.assignment].filter(({ isLeased }) => isLeased),
-      timeoutMs,
-    )
-    const leftMs = Math.max(0, deadlineMs - this.#platform.clock.monotonic())
+    const leftMs = (): number => Math.max(0, deadlineMs - this.#platform.clock.monotonic())
     const isOwner = this.#membership === null || this.#membership.isMember
-    if (this.#config.enableAutoCommit && isOwner && this.#failure === null)
-      await this.committer?.autoCommit(this.assignment, { timeoutMs: leftMs })
-    this.committer?.close()
-    if (this.#membership !== null && this.assignment.size > 0 && isOwner)
-      await this.#config.listener.partitionsRevoked?.(this.assignment.partitions)
-    await Promise.all([this.#membership?.close('the consumer is closed'), this.#fetcher.close()])
-    this.assignment.remove([...this.assignment])
+    try {
+      await this.#untilReleased(
+        [...this.assignment].filter(({ isLeased }) => isLeased),
+        timeoutMs,
+      )
+      if (this.#config.enableAutoCommit && isOwner && this.#failure === null)
+        await this.committer?.autoCommit(this.assignment, { timeoutMs: leftMs() })
+      if (this.#membership !== null && this.assignment.size > 0 && isOwner)
+        await this.#inTime(this.#config.listener.partitionsRevoked?.(this.assignment.partitions), leftMs())
+    } finally {
+      this.committer?.close()
+      await this.#inTime(
+        Promise.all([this.#membership?.close('the consumer is closed'), this.#fetcher.close()]),
+        leftMs(),
+      )
+      this.assignment.remove([...this.assignment])
+    }
+  }
+
+  /** Resolves with the promise, or after that time. */
+  #inTime(promise: Promise<unknown> | void, timeoutMs: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const timer = this.#platform.clock.setTimer(timeoutMs, () => resolve())
+      Promise.resolve(promise).then(
+        () => {
+          timer.cancel()
+          resolve()
+        },
+        (error: unknown) => {
+          timer.cancel()
+          reject(error)
+        },
+      )
+    })
   }
 
   // The group's side.
@@ -192,6 +229,10 @@ export class PollCore implements MembershipPort {
 
   async partitionCounts(topics: ReadonlySet<string>): Promise<ReadonlyMap<string, number>> {
     return (await this.#subscription?.lead(topics)) ?? new Map<string, number>()
+  }
+
+  partitionRacks(topics: ReadonlySet<string>): PartitionRacks {
+    return this.#subscription?.racks(topics) ?? new Map()
   }
 
   async revoke(partitions: readonly TopicPartition[]): Promise<void> {
@@ -304,8 +345,13 @@ export class PollCore implements MembershipPort {
     )
     try {
       listener.pollIntervalExceeded?.({ maxPollIntervalMs })
-      await this.#membership?.leave('max.poll.interval.ms has passed')
-      await this.lose()
+    } catch (error) {
+      this.#platform.logger.warn('pollIntervalExceeded threw', error)
+    }
+    try {
+      // Whoever asks meanwhile joins again: what this membership had must be gone by then, and not what the next one brings.
+      const leaving = this.#membership?.leave('max.poll.interval.ms has passed')
+      await Promise.all([this.lose(), leaving])
     } catch (error) {
       this.fail(error)
     }

@@ -11,7 +11,7 @@ import type { ConsumerConfig } from '../config.ts'
 import { KafkaError, isRetriable, isStaleMetadata, kafkaError } from '../errors.ts'
 import { EARLIEST_TIMESTAMP, LATEST_TIMESTAMP, fetchCommitted, listOffsetsOnce } from '../offsets.ts'
 import type { Assignment } from './assignment.ts'
-import type { PartitionState, PositionSearch } from './partition-state.ts'
+import type { OffsetAndEpoch, PartitionState, PositionSearch } from './partition-state.ts'
 import { byTopic } from './topic-partition.ts'
 
 /** There is no position to begin at, and `auto.offset.reset` is none. */
@@ -132,6 +132,7 @@ export class PositionFinder {
   async #findByTime(): Promise<boolean> {
     const states = this.#searching('timestamp')
     if (states.length === 0) return true
+    await this.#firstMetadata(states)
     const searches = states.map((state) => ({ state, version: state.version, timestamp: timestampOf(state.search!) }))
     const queries = searches.map(({ state, timestamp }) => ({
       topic: state.topic,
@@ -153,6 +154,14 @@ export class PositionFinder {
     return isComplete
   }
 
+  /** Of topics that nothing is known of yet the first answer comes soon: to go without it would only mean to fail, and to pause as long. */
+  async #firstMetadata(states: readonly PartitionState[]): Promise<void> {
+    const { metadata } = this.#cluster
+    const topics = new Set(states.map(({ topic }) => topic).filter((topic) => metadata.topic(topic) === undefined))
+    const options = { timeoutMs: this.#config.retryBackoffMs, timeoutName: 'retry.backoff.ms' }
+    await Promise.allSettled(Array.from(topics, (topic) => metadata.waitForTopic(topic, options)))
+  }
+
   #searching(kind: PositionSearch['kind']): PartitionState[] {
     return [...this.#assignment].filter((state) => state.search?.kind === kind && state.error === null)
   }
@@ -165,6 +174,8 @@ export class PositionFinder {
   #validateAgainstLeader(state: PartitionState): void {
     const epoch = this.#leaderEpoch(state)
     if (epoch < 0 || epoch <= state.validatedEpoch) return
+    // The new leader says anew who is near.
+    state.preferredReplica = null
     const known = state.position?.leaderEpoch ?? -1
     if (known < 0 || known === epoch) state.validatedEpoch = epoch
     else {
@@ -189,7 +200,10 @@ export class PositionFinder {
 
   async #askLeader(leader: number, states: readonly PartitionState[]): Promise<boolean> {
     const asked = new Map(
-      states.map((state) => [state.key, { state, version: state.version, epoch: this.#leaderEpoch(state) }]),
+      states.map((state) => [
+        state.key,
+        { state, version: state.version, epoch: this.#leaderEpoch(state), position: state.position },
+      ]),
     )
     try {
       if (!(await this.#canValidate(leader))) {
@@ -203,7 +217,7 @@ export class PositionFinder {
           partitions: list.map((state) => ({
             partition: state.partition,
             currentLeaderEpoch: asked.get(state.key)!.epoch,
-            leaderEpoch: state.position?.leaderEpoch ?? -1,
+            leaderEpoch: asked.get(state.key)!.position?.leaderEpoch ?? -1,
           })),
         })),
       }
@@ -213,7 +227,8 @@ export class PositionFinder {
         for (const { partition, errorCode, leaderEpoch, endOffset } of partitions) {
           const entry = asked.get(`${topic}-${partition}`)
           if (entry === undefined || entry.state.isGone || entry.state.version !== entry.version) continue
-          if (errorCode === ErrorCode.NONE) this.#judge(entry.state, entry.epoch, leaderEpoch, endOffset)
+          if (errorCode === ErrorCode.NONE)
+            isComplete = this.#judge(entry, { foundEpoch: leaderEpoch, endOffset }) && isComplete
           else {
             if (isStaleMetadata(errorCode)) this.#cluster.metadata.requestUpdate()
             isComplete = this.#failed([entry.state], kafkaError(errorCode, entry.state.key)) && isComplete
@@ -233,21 +248,30 @@ export class PositionFinder {
     return (connection.versionsOf(OffsetForLeaderEpoch)?.[1] ?? 0) >= VALIDATE_VERSION_MIN
   }
 
-  /** `endOffset`: where the leader's log ends in the epoch of our last record, or in the largest before it. */
-  #judge(state: PartitionState, epoch: number, foundEpoch: number, endOffset: number): void {
-    const position = state.position
-    if (position === null) return
+  /**
+   * `endOffset`: where the leader's log ends in the epoch of our last record, or in the largest before it. The answer is about the
+   * position that was asked about: the user may have been given more since, of a later epoch. False: it must be asked again.
+   */
+  #judge(
+    { state, epoch, position }: { state: PartitionState; epoch: number; position: OffsetAndEpoch | null },
+    { foundEpoch, endOffset }: { foundEpoch: number; endOffset: number },
+  ): boolean {
+    if (position === null || state.position === null) return true
     const isKnown = endOffset >= 0 && foundEpoch >= 0
-    if (isKnown && endOffset >= position.offset) return accept(state, epoch)
+    if (isKnown && endOffset >= position.offset) {
+      accept(state, epoch)
+      return true
+    }
+    if (state.position.offset !== position.offset) return false
     const what = `the log of ${state.key} was truncated: it ends ${isKnown ? `at ${endOffset} ` : ''}before the position ${position.offset}`
     this.#platform.logger.warn(what)
-    if (this.#config.autoOffsetReset === 'none') {
-      state.error = new LogTruncatedError(what, isKnown ? endOffset : null)
-      accept(state, epoch)
-    } else if (isKnown) {
+    // It stays in doubt: nothing is read from here before the user has said where to go on.
+    if (this.#config.autoOffsetReset === 'none') state.error = new LogTruncatedError(what, isKnown ? endOffset : null)
+    else if (isKnown) {
       state.seek({ offset: endOffset, leaderEpoch: foundEpoch })
       state.validatedEpoch = epoch
     } else this.reset(state, what)
+    return true
   }
 
   #leaderEpoch({ topic, partition }: PartitionState): number {

@@ -12,8 +12,12 @@ export interface ConsumerRecord {
   readonly key: Uint8Array | null
   /** Null: a tombstone. */
   readonly value: Uint8Array | null
+  /** Bytes of the value, without a view of it; -1: null. */
+  readonly valueBytes: number
   /** In the order in which they were sent; a key may occur more than once. */
   readonly headers: readonly RecordHeader[]
+  /** Copies the value to `at` in `target`, which must have room for it: cheaper than the view `value`. Null copies nothing. */
+  copyValue(target: Uint8Array, at: number): void
   /** Epoch of the leader that appended the record; -1 if not known. */
   readonly leaderEpoch: number
 }
@@ -84,5 +88,14 @@ export class LegacyRecord implements ConsumerRecord {
 
   get value(): Uint8Array | null {
     return this.#message.value
+  }
+
+  get valueBytes(): number {
+    return this.value?.length ?? -1
+  }
+
+  copyValue(target: Uint8Array, at: number): void {
+    const { value } = this
+    if (value !== null) target.set(value, at)
   }
 }

@@ -3,11 +3,14 @@
  * rebalance: a topic that matches now, and, on the member that leads the group, partitions that were added.
  */
 import type { Cluster } from '../cluster/index.ts'
+import type { PartitionRacks } from './assignors/index.ts'
 import { compareNames } from './topic-partition.ts'
 
 export interface SubscriptionOptions {
   /** `exclude.internal.topics` */
   readonly excludeInternalTopics: boolean
+  /** `client.rack`, empty if there is none. */
+  readonly clientRack: string
 }
 
 export class Subscription {
@@ -17,7 +20,7 @@ export class Subscription {
   /** As the group was last told; null before. */
   #told: string | null = null
   /** What the member that leads the group has shared out; null on the others. */
-  #shared: { readonly topics: ReadonlySet<string>; readonly counts: string } | null = null
+  #shared: { readonly topics: ReadonlySet<string>; readonly layout: string } | null = null
 
   constructor(cluster: Cluster, wanted: readonly string[] | RegExp, options: SubscriptionOptions) {
     this.#cluster = cluster
@@ -47,16 +50,28 @@ export class Subscription {
       [...topics].every((topic) => metadata.topic(topic) !== undefined || metadata.topicError(topic) !== undefined)
     if (!isSettled()) await metadata.waitForUpdate({ timeoutMs: this.#cluster.config.requestTimeoutMs })
     const counts = this.#counts(topics)
-    this.#shared = { topics, counts: JSON.stringify([...counts]) }
+    this.#shared = { topics, layout: this.#layout(topics) }
     return counts
+  }
+
+  /** Where the replicas of these topics are. */
+  racks(topics: ReadonlySet<string>): PartitionRacks {
+    const { metadata } = this.#cluster
+    const rackOf = (nodeId: number): string | never[] => metadata.nodes.get(nodeId)?.rack ?? []
+    return new Map(
+      Array.from(topics, (name) => [
+        name,
+        (metadata.topic(name)?.partitions ?? []).map(({ replicas }) => new Set(replicas.flatMap(rackOf))),
+      ]),
+    )
   }
 
   /** Why the group must rebalance, or null. */
   changeOf(): string | null {
     if (this.#told !== null && JSON.stringify(this.#present()) !== this.#told) return 'other topics match the pattern'
     if (this.#shared === null) return null
-    const { topics, counts } = this.#shared
-    return JSON.stringify([...this.#counts(topics)]) === counts ? null : 'the partitions of a topic have changed'
+    const { topics, layout } = this.#shared
+    return this.#layout(topics) === layout ? null : 'the partitions of a topic have changed'
   }
 
   /** The same, without a promise that changes are told from here on. */
@@ -77,6 +92,14 @@ export class Subscription {
       )
       .map(({ name }) => name)
       .sort(compareNames)
+  }
+
+  /** What asks for a rebalance when it changes: other partitions, and, for a member that has a rack itself, other racks. */
+  #layout(topics: ReadonlySet<string>): string {
+    const counts = [...this.#counts(topics)]
+    if (this.#options.clientRack === '') return JSON.stringify(counts)
+    const racks = Array.from(this.racks(topics), ([topic, list]) => [topic, list.map((racks) => [...racks].sort())])
+    return JSON.stringify([counts, racks])
   }
 
   #counts(topics: ReadonlySet<string>): Map<string, number> {

@@ -3,7 +3,7 @@
  * and says what is missing where it cannot; waiting is `Admission`'s part.
  */
 import type { Platform } from '#platform'
-import type { NewRecord } from '#protocol/records'
+import type { NewRecord, PackedValues } from '#protocol/records'
 
 import type { Cluster, TopicInfo } from '../cluster/index.ts'
 import type { ProducerConfig } from '../config.ts'
@@ -40,6 +40,8 @@ export class Accumulator {
   /** Batches without an outcome, the oldest first. */
   #incomplete = new Set<ProducerBatch>()
   #batchCount = 0
+  /** The time of this turn, for the records that it sends; null: nobody has asked yet. */
+  #turnTimeMs: number | null = null
 
   constructor(
     platform: Platform,
@@ -69,9 +71,13 @@ export class Accumulator {
     const info = this.#cluster.metadata.topic(topicName)
     if (info === undefined || info.partitions.length === 0) return 'topic'
     const pinned = record.partition
-    if (pinned !== undefined && !(pinned < info.partitions.length)) return this.#checkPinned(pinned)
+    if (pinned !== undefined && !(pinned < info.partitions.length)) {
+      this.#checkPinned(pinned)
+      if (sink === null) topic.refusedPartition = pinned
+      return 'partition'
+    }
 
-    const encoded = encodeRecord(record, this.#platform.clock.now())
+    const encoded = encodeRecord(record, record.timestamp ?? this.#now())
     const bytesMax = batchBytesMax(encoded)
     this.#checkSize(bytesMax)
     const partition = pinned === undefined ? this.#choose(topic, info, encoded) : this.#checked(pinned, info)
@@ -79,15 +85,76 @@ export class Accumulator {
       partition === STICKY
         ? this.#appendSticky(topic, info, encoded, bytesMax, sink)
         : this.#append(topic.queue(partition), encoded, bytesMax, sink)
-    if (result !== 'appended') return result
+    if (result !== 'appended') {
+      if (sink === null) topic.refusedBytes = bytesMax
+      return result
+    }
+    if (sink === null) topic.forgetRefused()
     if (pinned === undefined && this.#config.partitioner === 'roundRobin') topic.roundRobin.advance()
     if (sink instanceof RecordSink) sink.timestamp = encoded.timestamp
     return result
   }
 
-  /** Whether a batch could be opened now. */
-  get hasRoom(): boolean {
-    return this.memory.used + this.#config.batchSize <= this.memory.capacity || this.memory.used === 0
+  /**
+   * Appends values without key, headers and promise, from the `from`-th on, until one has no room. Returns how many. Throws
+   * `KafkaError` when the first can never be sent.
+   */
+  tryAppendValues(topicName: string, values: PackedValues, from: number, partition: number | undefined): number {
+    let next = from
+    while (next < values.count) {
+      if (!this.#tryAppendValue(topicName, values, next, partition, next > from)) break
+      next += 1
+      next += this.#appendBehind(this.#topic(topicName), values, next, partition)
+    }
+    return next - from
+  }
+
+  /** As any record. False when it has to wait or, where `isLater`, when its fault is to show with the next call. */
+  #tryAppendValue(
+    topicName: string,
+    { bytes, bounds }: PackedValues,
+    index: number,
+    partition: number | undefined,
+    isLater: boolean,
+  ): boolean {
+    const value = bytes.subarray(bounds[2 * index], bounds[2 * index + 1])
+    try {
+      return this.tryAppend(topicName, { value, partition }, null) === 'appended'
+    } catch (error) {
+      if (isLater && error instanceof KafkaError) return false
+      throw error
+    }
+  }
+
+  /** What goes to the same partition needs no choice: as many values as the open batch has room for. */
+  #appendBehind(topic: ProducerTopic, values: PackedValues, from: number, pinned: number | undefined): number {
+    const info = this.#cluster.metadata.topic(topic.name)
+    if (info === undefined || (pinned === undefined && this.#config.partitioner !== 'default')) return 0
+    const loads = this.#loadsOf(topic, info)
+    const queue = topic.queue(pinned ?? topic.sticky.current(loads))
+    const batch = queue.open
+    if (batch === null || from === values.count) return 0
+    const { batchSize, maxRequestSize } = this.#config
+    const bytesBefore = batch.sizeInBytes
+    const count = batch.appendValues(values, from, this.#now(), Math.min(batchSize, maxRequestSize))
+    if (batch.isFull) this.#owner.onBatch()
+    if (pinned === undefined) topic.sticky.appended(batch.sizeInBytes - bytesBefore, batch.isFull, loads)
+    return count
+  }
+
+  /** What a record without a promise would wait for: one like the last that was refused, or any if none was since one was taken. */
+  missingFor(topicName: string): Exclude<AppendResult, 'appended'> | null {
+    const topic = this.#topic(topicName)
+    const info = this.#cluster.metadata.topic(topicName)
+    if (info === undefined || info.partitions.length === 0) return 'topic'
+    if (topic.refusedPartition >= info.partitions.length) return 'partition'
+    if (!this.memory.hasFree(this.#bytesToReserve(topic.refusedBytes))) return 'memory'
+    return null
+  }
+
+  /** Whoever waited for room has given up, and wants something else. */
+  forgetRefused(topicName: string): void {
+    this.#topics.get(topicName)?.forgetRefused()
   }
 
   /** Takes the batch, the first of its queue, out of it to be sent. */
@@ -199,8 +266,8 @@ export class Accumulator {
     )
   }
 
-  #checkPinned(partition: number): AppendResult {
-    if (Number.isInteger(partition) && partition >= 0) return 'partition'
+  #checkPinned(partition: number): void {
+    if (Number.isInteger(partition) && partition >= 0) return
     throw new KafkaError(`a partition is a whole number from 0 on, and not ${partition}`)
   }
 
@@ -222,10 +289,7 @@ export class Accumulator {
     sink: DeliverySink | null,
   ): AppendResult {
     const { sticky } = topic
-    const loads: PartitionLoads = {
-      partitionCount: info.partitions.length,
-      queueLengthOf: (partition) => this.#loadOf(topic, info, partition),
-    }
+    const loads = this.#loadsOf(topic, info)
     let queue = topic.queue(sticky.current(loads))
     const before = queue.open
     if (before !== null && before.tryAppend(record, sink, this.#config.batchSize)) {
@@ -237,6 +301,13 @@ export class Accumulator {
     }
     sticky.appended(bytesMax, queue.open === null, loads)
     return 'appended'
+  }
+
+  #loadsOf(topic: ProducerTopic, info: TopicInfo): PartitionLoads {
+    return {
+      partitionCount: info.partitions.length,
+      queueLengthOf: (partition) => this.#loadOf(topic, info, partition),
+    }
   }
 
   /** Batches that wait; null where the partition has no leader, or one that is not available. */
@@ -254,14 +325,12 @@ export class Accumulator {
       if (open.isFull) this.#owner.onBatch()
       if (isAppended) return 'appended'
     }
-    const reservedBytes = Math.max(batchSize, bytesMax)
-    // A buffer smaller than a batch holds one all the same.
-    const wantedBytes = Math.min(reservedBytes, Math.max(bytesMax, this.memory.capacity))
-    if (!this.memory.tryTake(wantedBytes)) return 'memory'
+    const reservedBytes = this.#bytesToReserve(bytesMax)
+    if (!this.memory.tryTake(reservedBytes)) return 'memory'
     const batch = new ProducerBatch(queue, this.#format, {
       ordinal: ++this.#batchCount,
       createdMs: this.#platform.clock.monotonic(),
-      reservedBytes: wantedBytes,
+      reservedBytes,
     })
     batch.tryAppend(record, sink, batchSize)
     queue.batches.push(batch)
@@ -270,7 +339,25 @@ export class Accumulator {
     this.#owner.onBatch()
     return 'appended'
   }
+
+  /** For a batch that such a record opens. A buffer smaller than a batch holds one all the same. */
+  #bytesToReserve(recordBytesMax: number): number {
+    return Math.min(Math.max(this.#config.batchSize, recordBytesMax), this.memory.capacity)
+  }
+
+  /** The clock is read once per turn: what one turn sends is sent at one time. */
+  #now(): number {
+    if (this.#turnTimeMs === null) {
+      this.#turnTimeMs = this.#platform.clock.now()
+      this.#platform.clock.endOfTurn(() => {
+        this.#turnTimeMs = null
+      })
+    }
+    return this.#turnTimeMs
+  }
 }
+
+const NONE = -1
 
 /** Not a partition: the sticky partitioner says which. */
 const STICKY = -1
@@ -279,13 +366,17 @@ class ProducerTopic {
   /** Whether metadata is kept for it. */
   isTracked = false
   wasUsed = true
+  /** Of the last record that was pushed and found no room, until one does; 0: none. */
+  refusedBytes = 0
+  /** The last partition that was wanted and does not exist; -1: there is none. */
+  refusedPartition = NONE
   readonly sticky: StickyPartitioner
   readonly roundRobin: RoundRobinPartitioner
-  readonly #name: string
+  readonly name: string
   readonly #queues: PartitionQueue[] = []
 
   constructor(name: string, platform: Platform, config: ProducerConfig) {
-    this.#name = name
+    this.name = name
     this.sticky = new StickyPartitioner(
       platform.random,
       Math.max(1, config.batchSize),
@@ -295,7 +386,12 @@ class ProducerTopic {
   }
 
   queue(partition: number): PartitionQueue {
-    return (this.#queues[partition] ??= new PartitionQueue(this.#name, partition))
+    return (this.#queues[partition] ??= new PartitionQueue(this.name, partition))
+  }
+
+  forgetRefused(): void {
+    this.refusedBytes = 0
+    this.refusedPartition = NONE
   }
 
   get isIdle(): boolean {

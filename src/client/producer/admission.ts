@@ -5,6 +5,7 @@
  */
 import type { Platform, Timer } from '#platform'
 import { ErrorCode } from '#protocol'
+import type { PackedValues } from '#protocol/records'
 
 import type { Cluster } from '../cluster/index.ts'
 import type { ProducerConfig } from '../config.ts'
@@ -84,6 +85,12 @@ export class Admission {
     if (this.#unknownTopics.size > 0 && this.#unknownTopics.has(topic)) return 'topic'
     if (this.#forMemory.size > 0) return 'memory'
     return this.#accumulator.tryAppend(topic, record, sink)
+  }
+
+  /** As `tryNow`, for values that lie packed: how many were appended. */
+  tryValuesNow(topic: string, values: PackedValues, from: number, partition: number | undefined): number {
+    if (this.#forMemory.size > 0 || this.#unknownTopics.has(topic)) return 0
+    return this.#accumulator.tryAppendValues(topic, values, from, partition)
   }
 
   /**
@@ -168,13 +175,8 @@ export class Admission {
       waiting.next += 1
     }
     // Without records: somebody asks when there will be room.
-    if (records.length === 0) {
-      if (this.#cluster.metadata.topic(topic) === undefined) {
-        this.#cluster.metadata.track(topic)
-        return 'topic'
-      }
-      if (!this.#accumulator.hasRoom) return 'memory'
-    }
+    const missing = records.length === 0 ? this.#accumulator.missingFor(topic) : null
+    if (missing !== null) return missing
     this.#settle(waiting, null)
     return null
   }
@@ -183,6 +185,7 @@ export class Admission {
     this.#dequeue(waiting, waiting.waitsFor)
     const rest = waiting.records.length - waiting.next
     if (rest > 0) waiting.sink?.failed(rest, error)
+    if (waiting.records.length === 0) this.#accumulator.forgetRefused(waiting.topic)
     this.#settle(waiting, error)
   }
 

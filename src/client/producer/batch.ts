@@ -9,6 +9,7 @@ import {
   withProducer,
   type Codec,
   type NewRecord,
+  type PackedValues,
   type ProducerStamp,
 } from '#protocol/records'
 
@@ -101,11 +102,16 @@ export class ProducerBatch {
     }
     builder.append(record)
     if (builder.sizeInBytes >= bytesMax) this.isFull = true
-    this.#recordCount += 1
-    const last = this.#runs.at(-1)
-    if (last !== undefined && last.sink === sink) last.count += 1
-    else this.#runs.push({ sink, count: 1 })
+    this.#counted(1, sink)
     return true
+  }
+
+  /** Values without key and headers that nobody waits for, as many as there is room for behind what is there. Returns how many. */
+  appendValues(values: PackedValues, from: number, timestamp: number, bytesMax: number): number {
+    const count = this.#builder!.appendValues(values, from, timestamp, bytesMax)
+    if (from + count < values.count) this.isFull = true
+    if (count > 0) this.#counted(count, null)
+    return count
   }
 
   /** The bytes to send. No record comes in afterwards. */
@@ -151,6 +157,13 @@ export class ProducerBatch {
       first += count
     }
     return untold
+  }
+
+  #counted(count: number, sink: DeliverySink | null): void {
+    this.#recordCount += count
+    const last = this.#runs.at(-1)
+    if (last !== undefined && last.sink === sink) last.count += count
+    else this.#runs.push({ sink, count })
   }
 
   *#sinks(): Generator<DeliverySink | null, undefined> {

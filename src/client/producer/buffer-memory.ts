@@ -16,9 +16,13 @@ export class BufferMemory {
     return this.#used
   }
 
+  hasFree(bytes: number): boolean {
+    return this.#used + bytes <= this.capacity
+  }
+
   /** False when so many are not free. */
   tryTake(bytes: number): boolean {
-    if (this.#used + bytes > this.capacity) return false
+    if (!this.hasFree(bytes)) return false
     this.#used += bytes
     return true
   }

@@ -123,6 +123,101 @@ test('M2.2: a full buffer blocks a send for max.block.ms, and then it fails; wit
     assert.deepEqual(partition!.values.map(nameOf), ['first', '0', '1', '2', '3', '4'])
   }))
 
+test('M2.2: ready waits for as much room as the record that push refused needs, and for its partition', () =>
+  scene(async ({ fake, platform, producer, brokers }) => {
+    const [partition] = fake.createTopic('t', 1)
+    const client = producer({ bufferMemory: 8192, batchSize: 1024 })
+    await client.ready('t')
+    for (const broker of brokers) broker.pause()
+    for (let index = 0; index < 4; index++) client.push('t', { value: 'x'.repeat(900) })
+    const large = { value: 'y'.repeat(6000) }
+    assert.equal(client.push('t', large), false)
+    assert.ok(client.load.bufferedBytes + 1024 <= 8192, 'a batch would have room')
+    let isReady = false
+    const ready = client.ready('t').then(() => (isReady = true))
+    await sleep(platform.clock, 1000)
+    assert.equal(isReady, false)
+    for (const broker of brokers) broker.resume()
+    await ready
+    assert.equal(client.push('t', large), true)
+    await client.flush()
+    assert.equal(partition!.values.at(-1)!.length, 6000)
+
+    assert.equal(client.push('t', { value: 'z', partition: 1 }), false)
+    const grown = client.ready('t')
+    await sleep(platform.clock, 300)
+    fake.createTopic('t', 2)
+    await grown
+    assert.equal(client.push('t', { value: 'z', partition: 1 }), true)
+    assert.equal(client.push('t', { value: 'z', partition: 2 }), false)
+    await assert.rejects(client.ready('t'), /fewer partitions/)
+    await client.ready('t')
+  }))
+
+test('values that lie packed are sent as records one by one are, each once and in order', () =>
+  scene(async ({ fake, producer }) => {
+    const text = Array.from({ length: 3000 }, (_, index) => `value ${index} ${'x'.repeat(index % 50)}`)
+    const bytes = Buffer.from(text.join(''))
+    const bounds = new Int32Array(text.length * 2)
+    let at = 0
+    text.forEach((value, index) => {
+      bounds[2 * index] = at
+      bounds[2 * index + 1] = at += value.length
+    })
+    const pushAll = async (client: ReturnType<typeof producer>, topic: string, partition?: number): Promise<void> => {
+      const values = { bytes, bounds, count: text.length }
+      for (let from = 0; from < text.length;) {
+        from += client.pushValues(topic, values, { from, partition })
+        if (from < text.length) await client.ready(topic)
+      }
+      await client.flush()
+    }
+    const [pinned] = fake.createTopic('pinned', 2).slice(1)
+    const client = producer({ batchSize: 2048, bufferMemory: 8192 })
+    await pushAll(client, 'pinned', 1)
+    assert.deepEqual(pinned!.values.map(nameOf), text)
+
+    const shared = fake.createTopic('shared', 3)
+    await pushAll(client, 'shared')
+    const byPartition = shared.map(({ values }) => values.map(nameOf))
+    assert.deepEqual(byPartition.flat().sort(), text.toSorted())
+    const place = new Map(text.map((value, index) => [value, index]))
+    for (const values of byPartition) {
+      const places = values.map((value) => place.get(value)!)
+      assert.deepEqual(
+        places,
+        places.toSorted((a, b) => a - b),
+      )
+      assert.ok(values.length > 0, 'each partition has its share')
+    }
+
+    const turns = fake.createTopic('turns', 3)
+    await pushAll(producer({ partitioner: 'roundRobin' }), 'turns')
+    assert.deepEqual(
+      turns.map(({ values }) => values.length),
+      [1000, 1000, 1000],
+    )
+
+    fake.createTopic('large', 1)
+    const narrow = producer({ maxRequestSize: 1000 })
+    const large = { bytes: Buffer.alloc(1100), bounds: Int32Array.of(0, 10, 0, 1100), count: 2 }
+    await narrow.ready('large')
+    assert.equal(narrow.pushValues('large', large), 1)
+    assert.throws(() => narrow.pushValues('large', large, { from: 1 }), /max.request.size/)
+  }))
+
+test('the records of one turn have one time, those of a later turn a later one', () =>
+  scene(async ({ fake, platform, producer }) => {
+    fake.createTopic('t', 1)
+    const client = producer()
+    await client.ready('t')
+    const first = await Promise.all([client.send('t', { value: '1' }), client.send('t', { value: '2' })])
+    await sleep(platform.clock, 100)
+    const later = await client.send('t', { value: '3' })
+    assert.equal(first[0].timestamp, first[1].timestamp)
+    assert.ok(later.timestamp >= first[0].timestamp + 100)
+  }))
+
 test('M2.2: whoever waits for memory hurries what lingers', () =>
   scene(async ({ fake, platform, producer }) => {
     fake.createTopic('t', 1)
@@ -135,6 +230,35 @@ test('M2.2: whoever waits for memory hurries what lingers', () =>
     assert.ok(fake.arrivals[0]!.atMs - begunMs < 100)
     await client.flush()
     assert.equal((await blocked).offset, 1)
+  }))
+
+test('M2.2: records of one call that are more than the buffer go in as it empties, in order; a signal ends the wait', () =>
+  scene(async ({ fake, platform, producer, brokers }) => {
+    const [partition] = fake.createTopic('t', 1)
+    const client = producer({ bufferMemory: 4096, batchSize: 1024, maxBlockMs: 60_000 })
+    const records = Array.from({ length: 100 }, (_, index) => ({ value: `${index}`.padEnd(300, '.') }))
+    assert.equal((await client.sendBatch('t', records)).recordCount, 100)
+    assert.deepEqual(
+      partition!.values.map(nameOf),
+      records.map((_, index) => `${index}`),
+    )
+    for (const broker of brokers) broker.pause()
+    const abort = new AbortController()
+    const aborted = client.sendBatch('t', records, { signal: abort.signal })
+    await sleep(platform.clock, 1000)
+    assert.equal(client.load.waitingSends, 1)
+    abort.abort(new Error('enough'))
+    assert.equal(client.load.waitingSends, 0)
+    for (const broker of brokers) broker.resume()
+    await assert.rejects(aborted, /enough/)
+    await client.flush()
+    // What was in its batch by then was sent, in order, and the rest was not.
+    const sent = partition!.values.slice(100)
+    assert.ok(sent.length > 0 && sent.length < 100)
+    assert.deepEqual(
+      sent.map(nameOf),
+      sent.map((_, index) => `${index}`),
+    )
   }))
 
 test('M2.2: the same bound covers metadata; a topic that comes into being meanwhile is sent to', () =>
@@ -244,6 +368,57 @@ test('M2.5: retries pause retry.backoff.ms, then twice as long, up to retry.back
     }
   }))
 
+test('M2.5: a new leader is sent to at once, without the pause', () =>
+  scene(async ({ fake, platform, producer }) => {
+    const [partition] = fake.createTopic('t', 1)
+    const client = producer({ retryBackoffMs: 5000, retryBackoffMaxMs: 5000 })
+    await client.send('t', { value: 'x' })
+    // Metadata may be asked for again by then.
+    await sleep(platform.clock, 7000)
+    fake.onBatch = ({ broker }) => {
+      if (broker !== 1) return null
+      partition!.leader = 2
+      partition!.leaderEpoch = 1
+      return { errorCode: ErrorCode.NOT_LEADER_OR_FOLLOWER }
+    }
+    await client.send('t', { value: 'y' })
+    const [refused, taken] = fake.arrivals.slice(-2)
+    assert.deepEqual([refused!.broker, taken!.broker], [1, 2])
+    assert.ok(taken!.atMs - refused!.atMs < 1000)
+  }))
+
+test('M2.5: without retries one attempt is all', () =>
+  scene(async ({ fake, producer, brokers }) => {
+    fake.createTopic('t', 1)
+    const client = producer({ retries: 0, requestTimeoutMs: 1000, deliveryTimeoutMs: 60_000 })
+    fake.onBatch = () => ({ errorCode: ErrorCode.NOT_ENOUGH_REPLICAS })
+    await assert.rejects(client.send('t', { value: 'x' }), /NOT_ENOUGH_REPLICAS/)
+    assert.equal(fake.arrivals.length, 1)
+    fake.onBatch = () => null
+    for (const broker of brokers) broker.pause()
+    const error = await client.send('t', { value: 'x' }).catch((error: unknown) => error)
+    assert.ok(error instanceof TimeoutError, 'no answer within request.timeout.ms')
+    assert.doesNotMatch(error.message, /delivery\.timeout\.ms/)
+  }))
+
+test('M2.5: a connection that breaks is a reason to send again, with and without idempotence', async () => {
+  for (const enableIdempotence of [true, false])
+    await scene(async ({ fake, world, producer, brokers }) => {
+      const [partition] = fake.createTopic('t', 1)
+      const client = producer({ enableIdempotence })
+      await client.send('t', { value: 'a' })
+      fake.onBatch = () => ({ delayMs: 10_000 })
+      const sent = client.send('t', { value: 'b' })
+      world.after(100, () => brokers[0]!.crash())
+      world.after(200, () => {
+        fake.onBatch = () => null
+        brokers[0]!.start((platform) => fake.run(platform, 1))
+      })
+      await sent
+      assert.deepEqual(partition!.values, enableIdempotence ? ['a', 'b'] : ['a', 'b', 'b'])
+    })
+})
+
 test('M2.5: after so many retries the error of the broker comes; what is not retriable comes at once', () =>
   scene(async ({ fake, producer }) => {
     fake.createTopic('t', 1)
@@ -280,6 +455,47 @@ test('M2.6: without an acknowledgement a record fails after delivery.timeout.ms,
     assert.equal(client.load.bufferedBytes, 0)
     assert.equal(partition!.values[0], 'before')
     assert.equal(partition!.values.filter((value) => value === 'after').length, 1)
+  }))
+
+test('M2.6: an error that would pass, and a partition without a leader, fail after delivery.timeout.ms as well', () =>
+  scene(async ({ fake, platform, producer }) => {
+    const [refusing, leaderless] = fake.createTopic('t', 2)
+    const client = producer({ requestTimeoutMs: 1000, deliveryTimeoutMs: 5000 })
+    await client.send('t', { value: 'before', partition: 0 })
+    leaderless!.leader = -1
+    leaderless!.leaderEpoch = 1
+    fake.onBatch = () => ({ errorCode: ErrorCode.NOT_ENOUGH_REPLICAS })
+    const begunMs = platform.clock.monotonic()
+    const results = await Promise.allSettled([
+      client.send('t', { value: 'x', partition: 0 }),
+      client.send('t', { value: 'y', partition: 1 }),
+    ])
+    const waitedMs = platform.clock.monotonic() - begunMs
+    assert.ok(waitedMs >= 5000 && waitedMs < 5100, `${waitedMs}`)
+    for (const [index, result] of results.entries()) {
+      assert.ok(result.status === 'rejected' && result.reason instanceof TimeoutError)
+      const reason =
+        index === 0 ? /delivery\.timeout\.ms \(5000\): NOT_ENOUGH_REPLICAS/ : /delivery\.timeout\.ms \(5000\)/
+      assert.match(result.reason.message, reason)
+    }
+    assert.equal(client.load.bufferedBytes, 0)
+    assert.deepEqual(refusing!.values, ['before'])
+  }))
+
+test('M2.6: the memory of a record that has failed is free when no request carries it any more', () =>
+  scene(async ({ fake, platform, producer, brokers }) => {
+    fake.createTopic('t', 1)
+    const client = producer({ batchSize: 1024, requestTimeoutMs: 4000, deliveryTimeoutMs: 5000 })
+    await client.send('t', { value: 'before' })
+    brokers[0]!.pause()
+    const lost = client.send('t', { value: 'x' })
+    await sleep(platform.clock, 3000)
+    const later = client.send('t', { value: 'y' })
+    await assert.rejects(lost, TimeoutError)
+    assert.ok(client.load.bufferedBytes > 0)
+    await assert.rejects(later, TimeoutError)
+    await sleep(platform.clock, 10_000)
+    assert.deepEqual(client.load, { bufferedBytes: 0, waitingSends: 0, batches: 0, requestsInFlight: 0 })
   }))
 
 test('M2.7: without keys every partition gets its share; with keys each key has its partition', () =>
@@ -397,6 +613,27 @@ test('M2.8: with five requests in flight, lost answers, refusals and moving lead
       new FakeCluster(),
       seed,
     )
+})
+
+test('M2.8: no more requests than max.in.flight.requests.per.connection wait at a broker', async () => {
+  for (const maxInFlightRequestsPerConnection of [1, 2, 5])
+    await scene(async ({ fake, producer }) => {
+      fake.createTopic('t', 1)
+      const client = producer({ maxInFlightRequestsPerConnection, batchSize: 0 })
+      await client.send('t', { value: 'first' })
+      fake.arrivals.length = 0
+      fake.onBatch = () => ({ delayMs: 100 })
+      await Promise.all(Array.from({ length: 30 }, (_, index) => client.send('t', { value: `${index}` })))
+      const { arrivals } = fake
+      const atOnce = arrivals.map(({ atMs }) =>
+        arrivals.filter((other) => other.atMs <= atMs && other.atMs > atMs - 100),
+      )
+      assert.equal(Math.max(...atOnce.map(({ length }) => length)), maxInFlightRequestsPerConnection)
+      assert.ok(
+        arrivals.every(({ values }) => values.length === 1),
+        'batch.size=0: every record is a batch',
+      )
+    })
 })
 
 test('M2.8: order is kept without idempotence when one request is in flight', () =>

@@ -4,11 +4,12 @@
  * into the batch of their partition at once, and a sender in the background carries the batches to the leaders.
  */
 import type { Platform, Timer } from '#platform'
-import { Codec } from '#protocol/records'
+import { Codec, type PackedValues } from '#protocol/records'
 
 import { Cluster, abortable, type CallOptions, type PartitionInfo } from '../cluster/index.ts'
 import type { ProducerConfig, ProducerOptions } from '../config.ts'
 import { ClosedError, type KafkaError } from '../errors.ts'
+import { NO_CLIENT_FAULTS, type ClientFaults } from '../faults.ts'
 import { Accumulator } from './accumulator.ts'
 import { Admission } from './admission.ts'
 import { Barriers } from './barriers.ts'
@@ -45,8 +46,8 @@ export class Producer implements AsyncDisposable {
   /** Of records that were pushed: nobody was told yet. */
   #untoldError: KafkaError | null = null
 
-  /** Connects at the first send. Throws `ConfigError`. */
-  constructor(platform: Platform, options: ProducerOptions) {
+  /** Connects at the first send. Throws `ConfigError`. `faults` are the simulation's. */
+  constructor(platform: Platform, options: ProducerOptions, faults: Partial<ClientFaults> = {}) {
     this.#platform = platform
     this.config = resolveProducerConfig(options)
     this.#cluster = new Cluster(platform, this.config, {
@@ -64,6 +65,7 @@ export class Producer implements AsyncDisposable {
       onSplit: (batch, parts) => this.#outcomes.replace(batch, parts),
       onMemory: () => this.#admission.onMemory(),
       isHurried: () => this.#isClosing || this.#flushing > 0 || this.#admission.isMemoryWanted,
+      faults: { ...NO_CLIENT_FAULTS, ...faults },
     })
     this.#cluster.metadata.onUpdate(() => {
       this.#admission.onMetadata()
@@ -111,7 +113,22 @@ export class Producer implements AsyncDisposable {
     return this.#admission.tryNow(topic, record, null) === 'appended'
   }
 
-  /** Resolves when `push` to the topic has room again. Rejects after `max.block.ms`, or with the signal's reason. */
+  /**
+   * `push` for many values that lie packed in memory, as records without key and headers; nothing is made per record. Returns how
+   * many were taken, from the `from`-th on: all, or those up to one that `push` would not have taken. Throws where `push` would for
+   * the first. The bytes may change when it returns.
+   */
+  pushValues(
+    topic: string,
+    values: PackedValues,
+    options: { from?: number; partition?: number | undefined } = {},
+  ): number {
+    const unusable = this.#unusable()
+    if (unusable !== null) throw unusable
+    return this.#admission.tryValuesNow(topic, values, options.from ?? 0, options.partition)
+  }
+
+  /** Resolves when `push` to the topic has room again for a record like the last that it refused. Rejects after `max.block.ms`, or with the signal's reason. */
   ready(topic: string, options: SendOptions = {}): Promise<void> {
     return new Promise((resolve, reject) => {
       const unusable = this.#unusable()

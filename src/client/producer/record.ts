@@ -26,10 +26,10 @@ const RECORD_OVERHEAD_BYTES_MAX = 21
 const LENGTH_BYTES_MAX = 5
 const NO_HEADERS: readonly { key: string; value: Uint8Array | null }[] = []
 
-export function encodeRecord(record: ProducerRecord, nowMs: number): NewRecord & { timestamp: number } {
-  const { key, value, headers, timestamp } = record
+export function encodeRecord(record: ProducerRecord, timestamp: number): NewRecord & { timestamp: number } {
+  const { key, value, headers } = record
   return {
-    timestamp: timestamp ?? nowMs,
+    timestamp,
     key: key === undefined ? null : bytesOf(key, 'key'),
     value: bytesOf(value, 'value'),
     headers: headers === undefined ? NO_HEADERS : encodeHeaders(headers),

@@ -11,6 +11,7 @@ import { Produce, type ProduceResponse } from '#protocol/messages/produce'
 import { Backoff, type Cluster, type Leader } from '../cluster/index.ts'
 import type { ProducerConfig } from '../config.ts'
 import { KafkaError, RecordTooLargeError, TimeoutError, isRetriable, isStaleMetadata, kafkaError } from '../errors.ts'
+import type { ClientFaults } from '../faults.ts'
 import type { Accumulator } from './accumulator.ts'
 import type { Outcome, ProducerBatch } from './batch.ts'
 import { NodeStates } from './node-states.ts'
@@ -26,6 +27,7 @@ export interface SenderOwner {
   onMemory(): void
   /** Whether batches go out without waiting to be full. */
   isHurried(): boolean
+  readonly faults: ClientFaults
 }
 
 type PartitionResponse = ProduceResponse['responses'][number]['partitionResponses'][number]
@@ -71,7 +73,7 @@ export class Sender {
     this.#owner = owner
     this.#backoff = new Backoff(platform.random, config.retryBackoffMs, config.retryBackoffMaxMs)
     this.#nodes = new NodeStates(platform.clock)
-    this.#identity = config.enableIdempotence ? new ProducerIdentity() : null
+    this.#identity = config.enableIdempotence ? new ProducerIdentity(owner.faults) : null
   }
 
   get fatalError(): KafkaError | null {
@@ -282,7 +284,9 @@ export class Sender {
     const error = cause instanceof KafkaError ? cause : new KafkaError(String(cause), { cause })
     for (const one of sent) {
       this.#returned(one.batch)
-      this.#onError(one, error, { errorCode: error.code ?? ErrorCode.UNKNOWN_SERVER_ERROR, logStartOffset: -1 })
+      // Whatever its code, it is the connection's error and not the broker's answer.
+      const errorCode = error.retriable ? ErrorCode.NETWORK_EXCEPTION : (error.code ?? ErrorCode.UNKNOWN_SERVER_ERROR)
+      this.#onError(one, error, { errorCode, logStartOffset: -1 })
     }
   }
 

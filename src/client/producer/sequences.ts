@@ -10,6 +10,7 @@ import { assert } from '#base'
 import { ErrorCode, errorOf } from '#protocol'
 import { sequenceAfter } from '#protocol/records'
 
+import { NO_CLIENT_FAULTS, type ClientFaults } from '../faults.ts'
 import type { ProducerBatch } from './batch.ts'
 import type { PartitionQueue } from './partition-queue.ts'
 
@@ -79,6 +80,11 @@ export class ProducerIdentity {
   /** Partitions whose batches start anew under the next epoch. */
   readonly #toRestart = new Set<PartitionQueue>()
   readonly #unresolved = new Set<PartitionQueue>()
+  readonly #faults: ClientFaults
+
+  constructor(faults: ClientFaults = NO_CLIENT_FAULTS) {
+    this.#faults = faults
+  }
 
   get isKnown(): boolean {
     return this.producerId !== NONE
@@ -130,11 +136,13 @@ export class ProducerIdentity {
   /** Gives the batch its sequence, if it has none, and counts it as in flight. */
   stamp(batch: ProducerBatch): void {
     assert(this.isKnown, 'sequences belong to a producer id')
-    if (batch.stamp !== null) return
+    if (batch.stamp !== null && !this.#faults.sequenceAtEverySend) return
     const { sequences } = batch.queue
+    sequences.removeInFlight(batch)
     if (this.#isStale(sequences)) this.#startAtZero(sequences)
     const { producerId, producerEpoch, next } = sequences
-    batch.stamp = { producerId, producerEpoch, baseSequence: next }
+    if (batch.stamp === null) batch.stamp = { producerId, producerEpoch, baseSequence: next }
+    else batch.restamp({ producerId, producerEpoch, baseSequence: next })
     batch.stampedAs = sequences.stampedCount++
     sequences.next = sequenceAfter(next, batch.recordCount)
     sequences.insertInFlight(batch)

@@ -62,7 +62,7 @@ export interface Bent {
 export interface FakeHandler {
   readonly api: AnyApi
   readonly maxVersion?: number
-  readonly handle: (request: RpcRequest, broker: number) => Answer<unknown>
+  readonly handle: (request: RpcRequest, broker: number, platform: Platform) => Answer<unknown>
 }
 
 export class FakeCluster {
@@ -70,6 +70,8 @@ export class FakeCluster {
   readonly handlers: FakeHandler[] = []
   readonly topics = new Map<string, FakePartition[]>()
   readonly arrivals: Arrival[] = []
+  /** Brokers that metadata leaves out. */
+  readonly hidden = new Set<number>()
   requestCount = 0
   metadataCount = 0
   /** Bends what becomes of a batch; null: nothing. */
@@ -108,7 +110,9 @@ export class FakeCluster {
       handler(Metadata, ({ message }) => this.#metadata(message as MetadataRequest)),
       handler(InitProducerId, () => this.#initProducerId()),
       handler(Produce, ({ message }) => this.#produce(platform, id, message as ProduceRequest)),
-      ...this.handlers.map(({ api, maxVersion, handle }) => handler(api, (request) => handle(request, id), maxVersion)),
+      ...this.handlers.map(({ api, maxVersion, handle }) =>
+        handler(api, (request) => handle(request, id, platform), maxVersion),
+      ),
     ]
     const server = new RpcServer(platform, handlers, LIMITS)
     await server.listen('PLAINTEXT', '0.0.0.0', PORT)
@@ -119,7 +123,9 @@ export class FakeCluster {
     this.metadataCount += 1
     const names = topics?.map(({ name }) => name ?? '') ?? [...this.topics.keys()]
     return {
-      brokers: this.brokerIds.map((nodeId) => ({ nodeId, host: hostOf(nodeId), port: PORT })),
+      brokers: this.brokerIds
+        .filter((nodeId) => !this.hidden.has(nodeId))
+        .map((nodeId) => ({ nodeId, host: hostOf(nodeId), port: PORT })),
       clusterId: 'fake',
       controllerId: this.brokerIds[0]!,
       topics: names.map((name) => this.#describe(name)),

@@ -1,31 +1,21 @@
-import { randomFillSync } from 'node:crypto'
+import type * as Crypto from 'node:crypto'
 
 import type { Random } from '#platform'
 
-/** Asking the system costs microseconds whatever the amount, so that numbers are cut from a block. */
-const BLOCK_BYTES = 4096
-const BYTES_PER_NUMBER = 8
+/** Loaded when it is first needed: it takes 15 ms, which a short command notices. */
+const crypto = (): typeof Crypto => process.getBuiltinModule('node:crypto')
 
+/** Numbers, which spread load and pauses, come from V8's generator; bytes, which become names that nobody shall guess, from the system. */
 export class NodeRandom implements Random {
-  readonly #block = new DataView(new ArrayBuffer(BLOCK_BYTES))
-  #position = BLOCK_BYTES
-
   next(): number {
-    if (this.#position === BLOCK_BYTES) {
-      randomFillSync(this.#block)
-      this.#position = 0
-    }
-    const high = this.#block.getUint32(this.#position) >>> 5
-    const low = this.#block.getUint32(this.#position + 4) >>> 6
-    this.#position += BYTES_PER_NUMBER
-    return (high * 2 ** 26 + low) / 2 ** 53
+    return Math.random()
   }
 
   below(bound: number): number {
-    return Math.floor(this.next() * bound)
+    return Math.floor(Math.random() * bound)
   }
 
   bytes(length: number): Uint8Array {
-    return randomFillSync(new Uint8Array(length))
+    return crypto().randomFillSync(new Uint8Array(length))
   }
 }

@@ -223,3 +223,34 @@ test('the builder tells what fits', () => {
   const batch = builder.build()
   assert.ok(batch.length <= 16_384 && batch.length > 16_384 - 1100)
 })
+
+test('values that lie packed make the same bytes as records one by one', () => {
+  const next = sequence(7)
+  for (let seed = 0; seed < 60; seed++) {
+    const values = Array.from({ length: 1 + next(200) }, () =>
+      Uint8Array.from({ length: next(10) === 0 ? 150 + next(200) : next(40) }, () => next(256)),
+    )
+    const bytes = concatBytes([Uint8Array.of(1, 2, 3), ...values])
+    const bounds = new Int32Array(values.length * 2)
+    let at = 3
+    values.forEach((value, index) => {
+      bounds[2 * index] = at
+      bounds[2 * index + 1] = at += value.length
+    })
+    const bytesMax = 61 + next(6000)
+    const [single, packed] = [new RecordBatchBuilder(), new RecordBatchBuilder({ capacity: 61 })]
+    // A later time than the first record's, and an earlier one.
+    const timestamp = 1000 + next(3) * 100_000
+    const first = { timestamp: 100_000, key: null, value: Uint8Array.of(9) }
+    if (next(2) === 0) for (const builder of [single, packed]) builder.append(first)
+    const from = next(values.length)
+    let count = 0
+    for (const value of values.slice(from)) {
+      if (!single.hasRoomFor({ timestamp, value }, bytesMax)) break
+      single.append({ timestamp, value })
+      count += 1
+    }
+    assert.equal(packed.appendValues({ bytes, bounds, count: values.length }, from, timestamp, bytesMax), count)
+    assert.deepEqual(packed.build(), single.build(), `seed ${seed}`)
+  }
+})

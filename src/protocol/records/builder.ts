@@ -16,6 +16,14 @@ export interface NewRecord {
   headers?: readonly RecordHeader[]
 }
 
+/** Values that lie in one piece of memory, as the lines of a file do. */
+export interface PackedValues {
+  readonly bytes: Uint8Array
+  /** Two numbers for each value: where it begins in `bytes`, and where it ends. */
+  readonly bounds: Int32Array
+  readonly count: number
+}
+
 /** Who wrote a batch, for idempotence and transactions; -1 each: nobody says. */
 export interface ProducerStamp {
   producerId?: number
@@ -42,6 +50,10 @@ export interface BatchOptions extends ProducerStamp {
 const NO_HEADERS: readonly RecordHeader[] = []
 /** Up to here a loop is faster than `set`. */
 const SHORT_BYTES_MAX = 32
+/** Up to here words are. */
+const WORDS_BYTES_MAX = 160
+/** Of a key that is null: the varint of -1. */
+const NULL_LENGTH = 1
 
 /** Builds one batch of magic 2, record by record. */
 export class RecordBatchBuilder {
@@ -86,6 +98,48 @@ export class RecordBatchBuilder {
     this.#count += 1
     this.#lastOffsetDelta = offsetDelta
     if (record.timestamp > this.#maxTimestamp) this.#maxTimestamp = record.timestamp
+  }
+
+  /**
+   * Adds values as records without key and headers, from the `from`-th on, as long as the batch, before compression, stays within
+   * `bytesMax`. Returns how many. It does what `append` does for each, and makes nothing per record.
+   */
+  appendValues(values: PackedValues, from: number, timestamp: number, bytesMax: number): number {
+    if (this.#count === 0) this.#baseTimestamp = timestamp
+    const delta = deltaOf(timestamp, this.#baseTimestamp)
+    // Months apart: that is for another batch.
+    if (delta !== Number(delta) >> 0) return 0
+    this.#makeRoom(bytesMax - this.#position)
+    const { bounds, count } = values
+    const copy = copierOf(values.bytes, this.#bytes)
+    const bytes = this.#bytes
+    // Attributes, the key that is none, and the number of headers take a byte each.
+    const fixedBytes = 3 + varintSize(delta)
+    const firstDelta = this.#lastOffsetDelta + 1 - from
+    let at = this.#position
+    let next = from
+    for (; next < count; next++) {
+      const start = bounds[2 * next]!
+      const valueBytes = bounds[2 * next + 1]! - start
+      const offsetDelta = firstDelta + next
+      const bodyBytes = fixedBytes + varintSize(offsetDelta) + varintSize(valueBytes) + valueBytes
+      if (at + varintSize(bodyBytes) + bodyBytes > bytesMax) break
+      at = putVarint(bytes, at, bodyBytes)
+      bytes[at++] = 0
+      at = putVarint(bytes, at, delta)
+      at = putVarint(bytes, at, offsetDelta)
+      bytes[at++] = NULL_LENGTH
+      at = putVarint(bytes, at, valueBytes)
+      copy(start, valueBytes, at)
+      at += valueBytes
+      bytes[at++] = 0
+    }
+    if (next === from) return 0
+    this.#position = at
+    this.#count += next - from
+    this.#lastOffsetDelta = firstDelta + next - 1
+    if (timestamp > this.#maxTimestamp) this.#maxTimestamp = timestamp
+    return next - from
   }
 
   /** The finished batch. A producer that learns its sequence last gives it here. The builder must not be used afterwards. */
@@ -159,12 +213,7 @@ export class RecordBatchBuilder {
   }
 
   #varint(value: number): void {
-    const bytes = this.#bytes
-    let at = this.#position
-    let rest = ((value << 1) ^ (value >> 31)) >>> 0
-    for (; rest > 0x7f; rest >>>= 7) bytes[at++] = (rest & 0x7f) | 0x80
-    bytes[at++] = rest
-    this.#position = at
+    this.#position = putVarint(this.#bytes, this.#position, value)
   }
 
   #varlong(value: number | bigint): void {
@@ -182,6 +231,27 @@ export class RecordBatchBuilder {
     const grown = new Uint8Array(Math.max(needed, this.#bytes.length * 2))
     grown.set(this.#bytes.subarray(0, this.#position))
     this.#bytes = grown
+  }
+}
+
+/** Where the varint ends. */
+function putVarint(bytes: Uint8Array, position: number, value: number): number {
+  let at = position
+  let rest = ((value << 1) ^ (value >> 31)) >>> 0
+  for (; rest > 0x7f; rest >>>= 7) bytes[at++] = (rest & 0x7f) | 0x80
+  bytes[at++] = rest
+  return at
+}
+
+/** Copies short stretches in words of eight bytes: a third of what `set` and the view that it needs cost at 50 bytes. */
+function copierOf(source: Uint8Array, target: Uint8Array): (start: number, length: number, at: number) => void {
+  const from = new DataView(source.buffer, source.byteOffset, source.length)
+  const to = new DataView(target.buffer, target.byteOffset, target.length)
+  return (start, length, at) => {
+    if (length > WORDS_BYTES_MAX) return target.set(source.subarray(start, start + length), at)
+    let done = 0
+    for (; done + 8 <= length; done += 8) to.setBigInt64(at + done, from.getBigInt64(start + done))
+    for (; done < length; done++) target[at + done] = source[start + done]!
   }
 }
 

@@ -5,14 +5,13 @@
  * Everything is synchronous, so that a batch is checked and appended within one turn, and bounded: a bomb is refused
  * before, or as soon as, more than the bound comes out.
  */
-import { constants, gunzipSync, gzipSync, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
-
 import { MalformedBytesError, concatBytes } from '#base'
 
 import { Codec } from './codec.ts'
 import { DecompressedTooLargeError } from './errors.ts'
 import { lz4FrameCompress, lz4FrameDecompress } from './lz4-frame.ts'
 import { snappyCompress, snappyDecompress } from './snappy.ts'
+import { zlib } from './zlib.ts'
 
 export interface CompressionLevel {
   /** gzip 1 to 9, zstd -131072 to 22; left out, the codec's default. LZ4 and snappy know none here. */
@@ -25,15 +24,18 @@ export function compress(codec: Codec, bytes: Uint8Array, { level }: Compression
     case Codec.none:
       return bytes
     case Codec.gzip:
-      return gzipSync(bytes, { level: level ?? constants.Z_DEFAULT_COMPRESSION, chunkSize: chunkSizeFor(bytes.length) })
+      return zlib().gzipSync(bytes, {
+        level: level ?? zlib().constants.Z_DEFAULT_COMPRESSION,
+        chunkSize: chunkSizeFor(bytes.length),
+      })
     case Codec.snappy:
       return snappyCompress(bytes)
     case Codec.lz4:
       return lz4FrameCompress(bytes)
     case Codec.zstd:
-      return zstdCompressSync(bytes, {
+      return zlib().zstdCompressSync(bytes, {
         chunkSize: chunkSizeFor(bytes.length),
-        ...(level !== undefined && { params: { [constants.ZSTD_c_compressionLevel]: level } }),
+        ...(level !== undefined && { params: { [zlib().constants.ZSTD_c_compressionLevel]: level } }),
       })
   }
 }
@@ -57,7 +59,7 @@ export function decompress(
     case Codec.none:
       return bytes
     case Codec.gzip:
-      return guarded('gzip', bytesMax, () => gunzipSync(bytes, zlibBounds(bytes.length, bytesMax)))
+      return guarded('gzip', bytesMax, () => zlib().gunzipSync(bytes, zlibBounds(bytes.length, bytesMax)))
     case Codec.snappy:
       return guarded('snappy', bytesMax, () => snappyDecompress(bytes, bytesMax))
     case Codec.lz4:
@@ -80,7 +82,7 @@ function decompressZstdFrames(bytes: Uint8Array, bytesMax: number): Uint8Array {
   let bytesLeft = bytesMax
   do {
     const options = { ...zlibBounds(rest.length, bytesLeft), info: true }
-    const { buffer, engine } = zstdDecompressSync(rest, options) as unknown as ZstdResult
+    const { buffer, engine } = zlib().zstdDecompressSync(rest, options) as unknown as ZstdResult
     if (engine.bytesWritten === 0) throw new MalformedBytesError('the bytes are not zstd')
     frames.push(buffer)
     rest = rest.subarray(engine.bytesWritten)

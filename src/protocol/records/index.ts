@@ -1,5 +1,12 @@
 export { RecordBatchView, batchesOf, entrySizeAt, sequenceAfter, type TimestampType } from './batch.ts'
-export { RecordBatchBuilder, withProducer, type BatchOptions, type NewRecord, type ProducerStamp } from './builder.ts'
+export {
+  RecordBatchBuilder,
+  withProducer,
+  type BatchOptions,
+  type NewRecord,
+  type PackedValues,
+  type ProducerStamp,
+} from './builder.ts'
 export { Codec, codecName, isCodec, type CodecName } from './codec.ts'
 export { compress, decompress } from './compression.ts'
 export { endTransactionBatch, readControlRecord, type ControlRecordType, type EndTransactionMarker } from './control.ts'

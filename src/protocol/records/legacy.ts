@@ -12,14 +12,13 @@
  * A compressed message is a wrapper whose value is a message set; its inner messages of magic 1 count their offsets from
  * 0, and the wrapper has the last one's offset (KIP-31).
  */
-import { crc32 } from 'node:zlib'
-
 import { MalformedBytesError } from '#base'
 
 import { entrySizeAt, type TimestampType } from './batch.ts'
 import { Codec, isCodec } from './codec.ts'
 import { decompress } from './compression.ts'
 import * as layout from './layout.ts'
+import { zlib } from './zlib.ts'
 
 const { getBigInt64, getInt32, getInt64 } = layout
 
@@ -114,7 +113,7 @@ export class LegacyMessage {
 
 function checkCrc(bytes: Uint8Array, position: number, end: number): void {
   const stated = getInt32(bytes, position + CRC_AT) >>> 0
-  if (crc32(bytes.subarray(position + layout.MAGIC_AT, end)) !== stated)
+  if (zlib().crc32(bytes.subarray(position + layout.MAGIC_AT, end)) !== stated)
     throw new CorruptMessageError(`the checksum of a message is not ${stated}`)
 }
 

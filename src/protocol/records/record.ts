@@ -18,6 +18,9 @@ export interface TimestampBase {
   readonly exact: bigint
 }
 
+/** Up to here a loop costs no more than a view and `set`. */
+const SHORT_BYTES_MAX = 64
+
 /** One record as a view: key, value and headers are made when they are asked for, and share the batch's memory. */
 export class Record {
   readonly offset: number
@@ -52,6 +55,20 @@ export class Record {
 
   get value(): Uint8Array | null {
     return this.#valueLength < 0 ? null : this.#bytes.subarray(this.#valueAt, this.#valueAt + this.#valueLength)
+  }
+
+  /** Bytes of the value; -1: null. */
+  get valueBytes(): number {
+    return this.#valueLength
+  }
+
+  /** Puts the value into memory that has room for it, without a view of it in between. Null puts nothing. */
+  copyValue(target: Uint8Array, at: number): void {
+    const length = this.#valueLength
+    if (length > SHORT_BYTES_MAX) return target.set(this.value!, at)
+    const bytes = this.#bytes
+    const from = this.#valueAt
+    for (let index = 0; index < length; index++) target[at + index] = bytes[from + index]!
   }
 
   get headers(): RecordHeader[] {

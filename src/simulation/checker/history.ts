@@ -70,3 +70,5 @@ export type AnomalyKind =
   | 'nonmonotonic-poll'
   | 'two-owners'
   | 'commit-gone-back'
+  | 'not-owner'
+  | 'commit-ahead'

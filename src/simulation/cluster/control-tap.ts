@@ -111,7 +111,7 @@ class ControlConnection {
 }
 
 /** Whole frames out of pieces. */
-class Frames {
+export class Frames {
   #held = new Uint8Array(0)
 
   add(bytes: Uint8Array): Uint8Array[] {

@@ -8,6 +8,8 @@ export interface FaultOptions {
   readonly brokersLosePower: boolean
   /** Usual time from one fault to the next, ms. */
   readonly everyMs: number
+  /** Clients have faults of their own too; this brings one back. Does nothing where it runs. */
+  readonly startClient?: (process: SimulatedProcess) => void
 }
 
 /** What a fault did, and how to end it. */
@@ -44,7 +46,7 @@ export class Faults {
   start(): void {
     this.world.after(this.random.exponential(this.options.everyMs), () => {
       if (this.#stopped) return
-      const [name, kind] = this.random.pick(WEIGHTED)
+      const [name, kind] = this.random.pick(this.options.startClient === undefined ? WEIGHTED : WEIGHTED_WITH_CLIENTS)
       const fault = kind(this)
       this.counts.set(name, (this.counts.get(name) ?? 0) + 1)
       this.#tell(`${name}: ${fault.what} for ${fault.lastsMs.toFixed(0)} ms`)
@@ -68,6 +70,10 @@ export class Faults {
       machine.diskConditions.clearFaults()
     }
     this.cluster.stayUp()
+    for (const client of this.options.startClient === undefined ? [] : this.clients) {
+      client.resume()
+      this.options.startClient!(client)
+    }
   }
 
   get isStopped(): boolean {
@@ -196,7 +202,7 @@ const KINDS: Record<string, [weight: number, kind: FaultKind]> = {
     (faults) => cut(faults, [faults.broker().process], faults.clients, faults.random.chance(0.5)),
   ],
   'slow link': [3, slowLink],
-  'connections lost': [3, connectionsLost],
+  'connections lost': [3, (faults) => connectionsLost(faults, faults.random.pick(faults.cluster.machines))],
   'slow disk': [3, slowDisk],
   'clock jump': [1, clockJump],
   'laggard comes back': [2, laggardComesBack],
@@ -204,9 +210,40 @@ const KINDS: Record<string, [weight: number, kind: FaultKind]> = {
   'bounced broker': [2, bouncedBroker],
 }
 
-const WEIGHTED: readonly [string, FaultKind][] = Object.entries(KINDS).flatMap(([name, [weight, kind]]) =>
-  Array.from({ length: weight }, (): [string, FaultKind] => [name, kind]),
-)
+const CLIENT_KINDS: Record<string, [weight: number, kind: FaultKind]> = {
+  'client crash': [5, clientCrash],
+  'client pause': [6, (faults) => pause(faults, client(faults))],
+  'client cut from broker': [
+    5,
+    (faults) => {
+      const ends = faults.random.shuffled([client(faults), faults.broker().process])
+      return cut(faults, [ends[0]!], [ends[1]!], faults.random.chance(0.5))
+    },
+  ],
+  'client cut from all': [3, (faults) => cut(faults, [client(faults)], faults.cluster.machines, true)],
+  'slow client link': [4, (faults) => slowDown(faults, client(faults), faults.broker().process)],
+  'client connections lost': [4, (faults) => connectionsLost(faults, client(faults))],
+}
+
+const WEIGHTED = weighted(KINDS)
+const WEIGHTED_WITH_CLIENTS = [...WEIGHTED, ...weighted(CLIENT_KINDS)]
+
+function weighted(kinds: typeof KINDS): [string, FaultKind][] {
+  return Object.entries(kinds).flatMap(([name, [weight, kind]]) =>
+    Array.from({ length: weight }, (): [string, FaultKind] => [name, kind]),
+  )
+}
+
+function client(faults: Faults): SimulatedProcess {
+  return faults.random.pick(faults.clients)
+}
+
+/** SIGKILL: what it had not sent or committed is gone, and its successor knows nothing. */
+function clientCrash(faults: Faults): Fault {
+  const process = client(faults)
+  process.crash()
+  return { what: process.name, lastsMs: while_(faults), end: () => faults.options.startClient!(process) }
+}
 
 function others(faults: Faults, process: SimulatedProcess): SimulatedProcess[] {
   return faults.cluster.machines.filter((machine) => machine !== process)
@@ -232,6 +269,10 @@ function cleanStop(faults: Faults): Fault {
 
 function slowLink(faults: Faults): Fault {
   const [one, other] = faults.random.shuffled(faults.cluster.machines) as [SimulatedProcess, SimulatedProcess]
+  return slowDown(faults, one, other)
+}
+
+function slowDown(faults: Faults, one: SimulatedProcess, other: SimulatedProcess): Fault {
   const slowness = faults.random.pick([20, 200, 2000])
   faults.world.slowDown(one, other, slowness)
   return {
@@ -241,8 +282,7 @@ function slowLink(faults: Faults): Fault {
   }
 }
 
-function connectionsLost(faults: Faults): Fault {
-  const machine = faults.random.pick(faults.cluster.machines)
+function connectionsLost(faults: Faults, machine: SimulatedProcess): Fault {
   const count = faults.world.fabric.resetConnections(machine.address, null, faults.random.pick([0.3, 1]))
   return { what: `${count} of ${machine.name}`, lastsMs: 0, end: () => {} }
 }

@@ -1,20 +1,24 @@
-import { sleep, type LogLevel, type Platform } from '#platform'
+import type { LogLevel } from '#platform'
 
 import { checkHistory } from '../checker/checker.ts'
 import { checkGroups } from '../checker/group-checks.ts'
 import type { Anomaly } from '../checker/history.ts'
-import { PlainConsumer } from '../workload/consumer.ts'
-import { PlainMember } from '../workload/member.ts'
-import { PlainCluster, type TopicPartition } from '../workload/plain-cluster.ts'
-import { PlainProducer } from '../workload/producer.ts'
+import type { TopicPartition } from '../workload/plain-cluster.ts'
+import type { SimulatedProcess } from '../process.ts'
+import { RealRecorder, type ClientFaults } from '../workload/real-recorder.ts'
 import { Recorder } from '../workload/recorder.ts'
 import { World } from '../world.ts'
 import { SimulatedCluster, type BrokerFaults } from './cluster.ts'
 import { ControlTap } from './control-tap.ts'
 import { Faults } from './faults.ts'
 import { Observer } from './observer.ts'
+import { PlainWorkload } from './plain-workload.ts'
+import { RealWorkload } from './real-workload.ts'
 
 export interface SeedOptions {
+  /** `plain`: clients that share no code with ours, and load the brokers; `real`: ours, which face faults themselves. */
+  readonly clients?: 'plain' | 'real'
+  readonly clientFaults?: ClientFaults
   /** Switches that break a rule, to show that the break is found. */
   readonly brokerFaults?: BrokerFaults
   readonly zookeeperAnswersEarly?: boolean
@@ -46,8 +50,6 @@ const TOPICS = [
 const PARTITIONS: readonly TopicPartition[] = TOPICS.flatMap(({ name, partitions }) =>
   Array.from({ length: partitions }, (_, partition) => ({ topic: name, partition })),
 )
-const PRODUCERS = 2
-const MEMBERS = 3
 /** Until the topics exist. */
 const SETUP_MS_MAX = 20_000
 const FAULTS_MS = 52_000
@@ -56,7 +58,6 @@ const FAULT_EVERY_MS = 2500
 const RECOVERY_MS_MAX = 60_000
 /** Then the replicas catch up. */
 const QUIET_MS = 7000
-const PAUSE_MS = 400
 
 /** Which faults the brokers' disks face, and what they promise there; by turns. */
 const MODES = [
@@ -77,10 +78,20 @@ export async function runSeed(seed: number, options: SeedOptions = {}): Promise<
     zookeeperAnswersEarly: options.zookeeperAnswersEarly ?? false,
     brokersSync: mode.brokersSync,
   })
-  const recorder = new Recorder()
-  const workload = new Workload(world, cluster, recorder)
-  const observer = new Observer(cluster, (partition) => recorder.highestAcknowledged(partition))
   const tap = new ControlTap(cluster)
+  const recorder = options.clients === 'real' ? new RealRecorder() : new Recorder()
+  const setting = {
+    topics: TOPICS,
+    partitions: PARTITIONS,
+    setupMsMax: SETUP_MS_MAX,
+    recoveryMsMax: RECOVERY_MS_MAX,
+    clientFaults: options.clientFaults ?? {},
+  }
+  const workload =
+    recorder instanceof RealRecorder
+      ? new RealWorkload(world, cluster, recorder, setting)
+      : new PlainWorkload(world, cluster, recorder, setting)
+  const observer = new Observer(cluster, (partition) => recorder.highestAcknowledged(partition))
   const findings: string[] = []
   const isLossAllowed = mode.brokersLosePower && !mode.brokersSync
 
@@ -91,8 +102,11 @@ export async function runSeed(seed: number, options: SeedOptions = {}): Promise<
     const faults = new Faults(cluster, workload.machines, {
       brokersLosePower: mode.brokersLosePower,
       everyMs: FAULT_EVERY_MS,
+      ...(workload instanceof RealWorkload
+        ? { startClient: (machine: SimulatedProcess) => workload.startClient(machine) }
+        : {}),
     })
-    workload.start(world.nowMs + FAULTS_MS)
+    workload.start(world.nowMs + FAULTS_MS, isLossAllowed)
     faults.start()
     await world.run(FAULTS_MS)
     faults.stop()
@@ -106,10 +120,15 @@ export async function runSeed(seed: number, options: SeedOptions = {}): Promise<
     findings.push(...observer.outOfSync())
   recorder.closeOpenSends(world.nowMs)
 
-  const anomalies = [...checkHistory(recorder.operations), ...checkGroups(recorder.groupEvents)]
+  const anomalies = [
+    ...checkHistory(recorder.operations),
+    ...checkGroups(recorder.groupEvents),
+    ...workload.anomalies(),
+  ]
   const replicaFaults = observer.finish()
   if (!isLossAllowed) findings.push(...anomalies.map(told), ...replicaFaults)
   findings.push(...tap.faults)
+  if (recorder instanceof RealRecorder) findings.push(...recorder.faults)
   findings.push(...world.findings.map(({ atMs, what }) => `${atMs.toFixed(0)}: ${what}`))
   return {
     seed,
@@ -120,7 +139,11 @@ export async function runSeed(seed: number, options: SeedOptions = {}): Promise<
     durationMs: world.nowMs,
     events: world.scheduler.eventCount,
     digest: world.trace.digest,
-    counters: { ...cluster.counters, refusedDuplicates: recorder.refusedDuplicates, refusedControl: tap.refused },
+    counters: {
+      ...cluster.counters,
+      ...(recorder instanceof RealRecorder ? {} : { refusedDuplicates: recorder.refusedDuplicates }),
+      refusedControl: tap.refused,
+    },
     notes: Object.fromEntries([...recorder.notes].sort(([a], [b]) => (a < b ? -1 : 1))),
   }
 }
@@ -131,93 +154,4 @@ function told({ kind, key, detail }: Anomaly): string {
 
 function isLoss({ kind }: Anomaly): boolean {
   return kind === 'lost-write' || kind === 'unseen'
-}
-
-/** The clients' machines. Each client that ends is replaced by another. */
-class Workload {
-  readonly #world: World
-  readonly #cluster: SimulatedCluster
-  readonly #recorder: Recorder
-  readonly #names = ['admin', 'reader', ...numbered('producer', PRODUCERS), 'consumer', ...numbered('member', MEMBERS)]
-  readonly #lives = new Map<string, number>()
-  #producersDone = 0
-
-  constructor(world: World, cluster: SimulatedCluster, recorder: Recorder) {
-    this.#world = world
-    this.#cluster = cluster
-    this.#recorder = recorder
-    for (const name of this.#names) world.process(name)
-  }
-
-  get machines(): ReturnType<World['process']>[] {
-    return this.#names.map((name) => this.#world.process(name))
-  }
-
-  /** Creates the topics; false when that took too long. */
-  async setUp(): Promise<boolean> {
-    let done = false
-    this.#world.process('admin').start(async (platform) => {
-      await new PlainCluster(platform, 'admin', this.#cluster.bootstrap).createTopics(TOPICS, {})
-      done = true
-    })
-    return await this.#world.runUntil(() => done, SETUP_MS_MAX)
-  }
-
-  start(untilMs: number): void {
-    const { bootstrap } = this.#cluster
-    const common = { bootstrap, partitions: PARTITIONS, pauseMs: PAUSE_MS }
-    for (const name of numbered('producer', PRODUCERS)) {
-      this.#keepRunning(name, async (platform, process) => {
-        await new PlainProducer(platform, { ...common, process, untilMs }, this.#recorder).run()
-        this.#producersDone += 1
-        await sleep(platform.clock, Infinity)
-      })
-    }
-    this.#keepRunning('consumer', (platform, process) =>
-      new PlainConsumer(platform, { ...common, process }, this.#recorder).run(),
-    )
-    for (const name of numbered('member', MEMBERS)) {
-      this.#keepRunning(name, (platform, process) =>
-        new PlainMember(platform, { ...common, process, group: 'g0' }, this.#recorder).run(),
-      )
-    }
-  }
-
-  /** Waits for all acknowledgements and reads everything once more. Returns what did not come about. */
-  async finish(mayBeLost: boolean): Promise<string[]> {
-    if (!(await this.#world.runUntil(() => this.#producersDone === PRODUCERS, RECOVERY_MS_MAX)))
-      return [`not everything was acknowledged ${RECOVERY_MS_MAX} ms after the last fault`]
-    let read = false
-    this.#world.process('reader').start(async (platform) => {
-      const options = {
-        process: 'reader',
-        bootstrap: this.#cluster.bootstrap,
-        partitions: PARTITIONS,
-        pauseMs: PAUSE_MS,
-      }
-      await new PlainConsumer(platform, options, this.#recorder).readAll(mayBeLost)
-      read = true
-    })
-    if (await this.#world.runUntil(() => read, RECOVERY_MS_MAX)) return []
-    return [`not everything could be read ${RECOVERY_MS_MAX} ms after the last acknowledgement`]
-  }
-
-  /** A client that fails leaves its doubts in the history; the one after it is another process. */
-  #keepRunning(name: string, run: (platform: Platform, process: string) => Promise<unknown>): void {
-    const life = (this.#lives.get(name) ?? 0) + 1
-    this.#lives.set(name, life)
-    this.#world.process(name).start(
-      (platform) => run(platform, `${name}#${life}`),
-      (error) => {
-        const { message } = error as Error
-        this.#recorder.note(`client ended: ${message.replace(/^t\d-\d: /, '')}`)
-        this.#world.logSink?.('warn', `${this.#world.nowMs.toFixed(3)} ${name} ended: ${message}`)
-        this.#world.after(100, () => this.#keepRunning(name, run))
-      },
-    )
-  }
-}
-
-function numbered(name: string, count: number): string[] {
-  return Array.from({ length: count }, (_, index) => `${name}-${index + 1}`)
 }

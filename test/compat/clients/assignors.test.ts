@@ -1,6 +1,6 @@
 /**
  * Our assignors give what Java's give, for random groups with everything that a rebalance meets: members that come and go, subscriptions
- * that differ, claims of different generations. Java's cooperative-sticky hands partitions to a member that subscribes to nothing; such members are left out.
+ * that differ, claims of different generations, racks (KIP-881). Java's cooperative-sticky hands partitions to a member that subscribes to nothing; such members are left out.
  */
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
@@ -10,17 +10,20 @@ import {
   ASSIGNORS,
   type AssignableMember,
   type Assignments,
+  type PartitionRacks,
   type TopicPartition,
 } from '../../../src/client/consumer/index.ts'
 import { SimulatedRandom } from '../../../src/simulation/index.ts'
 import { javaArguments, run } from '../../peers/index.ts'
 
 const GROUPS = 2000
+const RACKS = ['a', 'b', 'c']
 const NAMES = ['range', 'roundrobin', 'cooperative-sticky']
 
 interface Group {
   readonly counts: ReadonlyMap<string, number>
   readonly members: readonly AssignableMember[]
+  readonly racks: PartitionRacks
 }
 
 test('assignments of random groups are those of Java', { timeout: 120_000 }, async (t) => {
@@ -31,7 +34,7 @@ test('assignments of random groups are those of Java', { timeout: 120_000 }, asy
   const answers = stdout.trimEnd().split('\n')
   assert.equal(answers.length, groups.length)
   groups.forEach((group, index) => {
-    const ours = NAMES.map((name) => printed(ASSIGNORS.get(name)!.assign(group.counts, group.members)))
+    const ours = NAMES.map((name) => printed(ASSIGNORS.get(name)!.assign(group.counts, group.members, group.racks)))
     assert.deepEqual(ours, answers[index]!.split('\t'), lineOf(group))
   })
   t.diagnostic(`${groups.length} groups compared`)
@@ -50,6 +53,7 @@ function randomGroup(random: SimulatedRandom): Group {
       .map((topic) => [topic, 1 + random.below(6)]),
   )
   const isConfused = random.below(3) === 0
+  const hasRacks = random.below(2) === 0
   const owned = subscriptions.map((): TopicPartition[] => [])
   for (const [topic, count] of counts)
     for (let partition = 0; partition < count; partition++) {
@@ -64,15 +68,34 @@ function randomGroup(random: SimulatedRandom): Group {
     ownedPartitions: owned[index]!,
     generation: owned[index]!.length === 0 ? -1 : isConfused ? 4 + random.below(2) : 5,
     userData: null,
+    rackId: hasRacks && random.below(4) > 0 ? RACKS[random.below(RACKS.length)]! : null,
   }))
-  return { counts, members }
+  // Replicas lie where they happen to, or everywhere, or brokers have no racks.
+  const layout = hasRacks ? random.below(4) : 0
+  const racks = new Map(
+    Array.from(counts, ([topic, count]) => [
+      topic,
+      Array.from(
+        { length: count },
+        () => new Set(RACKS.filter(() => (layout > 1 ? random.below(2) > 0 : layout === 1))),
+      ),
+    ]),
+  )
+  return { counts, members, racks }
 }
 
-function lineOf({ counts, members }: Group): string {
+function lineOf({ counts, members, racks }: Group): string {
   return [
-    Array.from(counts, ([topic, count]) => `${topic}=${count}`).join(','),
-    ...members.map(({ memberId, topics, generation, ownedPartitions }) =>
-      [memberId, topics.join(','), generation, words(ownedPartitions).join(',')].join('|'),
+    Array.from(
+      counts.keys(),
+      (topic) =>
+        `${topic}=${racks
+          .get(topic)!
+          .map((each) => [...each].join('+'))
+          .join('/')}`,
+    ).join(','),
+    ...members.map(({ memberId, topics, generation, ownedPartitions, rackId }) =>
+      [memberId, topics.join(','), generation, words(ownedPartitions).join(','), rackId ?? ''].join('|'),
     ),
   ].join(';')
 }

@@ -4,14 +4,13 @@
  */
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { createReadStream, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { after, before, test } from 'node:test'
 
 import { CLIENTS, Cluster, type Client, type Codec, type Server, batchesOf } from '../../peers/index.ts'
-import { packageIndex } from '../data.ts'
+import { packageIndex, putTogether } from '../data.ts'
 
 const PARTITIONS = 3
 
@@ -80,39 +79,6 @@ for (const [index, { writer, codec }] of RING.entries()) {
     assert.equal(station.partitions, PARTITIONS, 'each partition got its share')
     assert.deepEqual(await storedCodecs(topic), [codec], 'the codecs that the leaders stored')
   })
-}
-
-interface Station {
-  received: number
-  /** Lines that came after a later one of their partition. */
-  outOfOrder: number
-  partitions: number
-  hash: string
-}
-
-/** Reads `PARTITION<tab>NUMBER LINE` and lays each line in its place. */
-async function putTogether(path: string): Promise<Station> {
-  const found: string[] = []
-  const last = new Map<string, number>()
-  let received = 0
-  let outOfOrder = 0
-  for await (const line of createInterface({ input: createReadStream(path), crlfDelay: 0 })) {
-    const tab = line.indexOf('\t')
-    // Java's console consumer says `Partition:0`.
-    const partition = line.slice(line.indexOf(':') < tab ? line.indexOf(':') + 1 : 0, tab)
-    const value = line.slice(tab + 1)
-    const number = Number(value.slice(0, value.indexOf(' ')))
-    if (number < (last.get(partition) ?? -1)) outOfOrder++
-    last.set(partition, number)
-    found[number] = value
-    received++
-  }
-  return {
-    received,
-    outOfOrder,
-    partitions: last.size,
-    hash: createHash('sha256').update(found.join('\n')).digest('hex'),
-  }
 }
 
 /**

@@ -4,6 +4,7 @@
  * is determined (where Java walks a hash map, here the members are walked in the order of their ids).
  */
 import { compareNames, type TopicPartition } from '../topic-partition.ts'
+import type { PartitionRacks } from './racks.ts'
 
 /** `eager`: a member gives up everything before it joins again. `cooperative`: only what has to move (KIP-429). */
 export type RebalanceProtocol = 'eager' | 'cooperative'
@@ -21,6 +22,8 @@ export interface AssignableMember {
   readonly generation: number
   /** Belongs to the assignor; null if there is none. */
   readonly userData: Uint8Array | null
+  /** Its `client.rack`; null if it has none. */
+  readonly rackId: string | null
 }
 
 /** Partitions by member; a member that gets nothing has an empty list. */
@@ -33,8 +36,12 @@ export interface Assignor {
   readonly protocols: readonly RebalanceProtocol[]
   /** Goes with each subscription. `generation` is the member's last one, -1 before the first. */
   userData(generation: number): Uint8Array | null
-  /** `partitionCounts` has the topics that exist and that somebody subscribes to. */
-  assign(partitionCounts: ReadonlyMap<string, number>, members: readonly AssignableMember[]): Assignments
+  /** `partitionCounts` has the topics that exist and that somebody subscribes to; `partitionRacks` is there if a member has a rack. */
+  assign(
+    partitionCounts: ReadonlyMap<string, number>,
+    members: readonly AssignableMember[],
+    partitionRacks?: PartitionRacks,
+  ): Assignments
 }
 
 /** Static members by their instance id first, then the dynamic ones by member id, so that a restart changes nothing (KIP-345). */

@@ -16,6 +16,7 @@ function membersOf(members: Members): AssignableMember[] {
     ownedPartitions: [],
     generation: -1,
     userData: null,
+    rackId: null,
     ...member,
   }))
 }
@@ -160,6 +161,65 @@ const CASES: Case[] = [
 for (const { name, assignor, counts, members, expected } of CASES)
   test(name, () => {
     assert.deepEqual(printed(assignor.assign(new Map(Object.entries(counts)), membersOf(members))), expected)
+  })
+
+/** `a,b c` : the racks of each partition. */
+function racksOf(topics: Record<string, string>): Map<string, Set<string>[]> {
+  return new Map(
+    Object.entries(topics).map(([topic, text]) => [topic, text.split(' ').map((racks) => new Set(racks.split(',')))]),
+  )
+}
+
+const RACK_CASES: (Case & { racks: Record<string, string> })[] = [
+  {
+    name: 'range: members get partitions in their racks, as many as before',
+    assignor: rangeAssignor,
+    counts: { t: 4 },
+    racks: { t: 'b a b a' },
+    members: { m0: { topics: ['t'], rackId: 'a' }, m1: { topics: ['t'], rackId: 'b' } },
+    expected: { m0: 't-1 t-3', m1: 't-0 t-2' },
+  },
+  {
+    name: 'range: topics that are cut alike stay so, also where that costs nearness',
+    assignor: rangeAssignor,
+    counts: { t: 2, u: 2 },
+    racks: { t: 'b a', u: 'b b' },
+    members: { m0: { topics: ['t', 'u'], rackId: 'a' }, m1: { topics: ['t', 'u'], rackId: 'b' } },
+    expected: { m0: 't-1 u-1', m1: 't-0 u-0' },
+  },
+  {
+    name: 'range: where every partition is in every rack nothing changes',
+    assignor: rangeAssignor,
+    counts: { t: 4 },
+    racks: { t: 'a,b b,a a,b a,b' },
+    members: { m0: { topics: ['t'], rackId: 'b' }, m1: { topics: ['t'], rackId: 'a' } },
+    expected: { m0: 't-0 t-1', m1: 't-2 t-3' },
+  },
+  {
+    name: 'sticky: what a member holds in another rack moves, in the round after next',
+    assignor: cooperativeStickyAssignor,
+    counts: { t: 4 },
+    racks: { t: 'a a b b' },
+    members: {
+      m0: { topics: ['t'], rackId: 'a', generation: 1, ownedPartitions: partitions('t-0 t-2') },
+      m1: { topics: ['t'], rackId: 'b', generation: 1, ownedPartitions: partitions('t-1 t-3') },
+    },
+    expected: { m0: 't-0', m1: 't-3' },
+  },
+  {
+    name: 'sticky: members of different subscriptions are near where the balance allows it',
+    assignor: cooperativeStickyAssignor,
+    counts: { t: 2, u: 2 },
+    racks: { t: 'a b', u: 'a b' },
+    members: { m0: { topics: ['t', 'u'], rackId: 'b' }, m1: { topics: ['t'], rackId: 'a' } },
+    expected: { m0: 'u-1 u-0', m1: 't-0 t-1' },
+  },
+]
+
+for (const { name, assignor, counts, racks, members, expected } of RACK_CASES)
+  test(name, () => {
+    const assignments = assignor.assign(new Map(Object.entries(counts)), membersOf(members), racksOf(racks))
+    assert.deepEqual(printed(assignments), expected)
   })
 
 test('the user data of cooperative-sticky is the generation', () => {

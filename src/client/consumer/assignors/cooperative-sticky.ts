@@ -2,6 +2,7 @@ import { ByteReader, ByteWriter } from '#base'
 
 import { compareNames, keyOf, type TopicPartition } from '../topic-partition.ts'
 import type { AssignableMember, Assignments, Assignor } from './assignor.ts'
+import { Racks } from './racks.ts'
 import { assignEvenly } from './sticky-even.ts'
 import { assignUnevenly } from './sticky-uneven.ts'
 
@@ -10,7 +11,8 @@ const NO_GENERATION = -1
 
 /**
  * As balanced as can be, and with as few moves as that allows (KIP-54). What changes its owner is given to nobody in this
- * round: its old owner gives it up, joins again, and the round after that hands it out (KIP-429).
+ * round: its old owner gives it up, joins again, and the round after that hands it out (KIP-429). What a member holds that is in
+ * another rack moves for it, as far as the balance allows (KIP-881).
  *
  * User data: generation int32.
  */
@@ -22,13 +24,14 @@ export const cooperativeStickyAssignor: Assignor = {
     writer.int32(generation)
     return writer.toBytes()
   },
-  assign(partitionCounts, members) {
+  assign(partitionCounts, members, partitionRacks = new Map()) {
     const ordered = [...members].sort((a, b) => compareNames(a.memberId, b.memberId))
     const wanted = new Map(
       [...partitionCounts].filter(([topic]) => ordered.some(({ topics }) => topics.includes(topic))),
     )
     const claims = settleClaims(wanted, ordered)
-    const assignments = assignSticky(wanted, ordered, claims)
+    const racks = new Racks(ordered, wanted.keys(), partitionRacks)
+    const assignments = assignSticky(wanted, ordered, claims, racks.areUsed ? racks : Racks.NONE)
     withholdMoving(assignments, claims)
     return assignments
   },
@@ -61,10 +64,11 @@ function assignSticky(
   partitionCounts: ReadonlyMap<string, number>,
   members: readonly AssignableMember[],
   claims: Claims,
+  racks: Racks,
 ): Assignments {
   return haveEqualTopics(members)
-    ? assignEvenly(partitionCounts, claims.members)
-    : assignUnevenly(partitionCounts, claims.members, formerOwners(members))
+    ? assignEvenly(partitionCounts, claims.members, racks)
+    : assignUnevenly(partitionCounts, claims.members, formerOwners(members), racks)
 }
 
 function haveEqualTopics(members: readonly AssignableMember[]): boolean {

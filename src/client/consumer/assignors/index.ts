@@ -4,6 +4,7 @@ import { rangeAssignor } from './range.ts'
 import { roundRobinAssignor } from './round-robin.ts'
 
 export type { AssignableMember, Assignments, Assignor, RebalanceProtocol } from './assignor.ts'
+export type { PartitionRacks } from './racks.ts'
 export { cooperativeStickyAssignor } from './cooperative-sticky.ts'
 export { rangeAssignor } from './range.ts'
 export { roundRobinAssignor } from './round-robin.ts'

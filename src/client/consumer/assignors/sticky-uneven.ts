@@ -3,6 +3,7 @@ import { assert } from '#base'
 import { compareNames, keyOf, type TopicPartition } from '../topic-partition.ts'
 import { partitionsOf, type Assignments } from './assignor.ts'
 import type { FormerOwner, StickyMember } from './cooperative-sticky.ts'
+import type { Racks } from './racks.ts'
 
 /**
  * The sticky assignment where members want different topics: what is held stays, what is free goes to whoever has least of those
@@ -12,8 +13,9 @@ export function assignUnevenly(
   partitionCounts: ReadonlyMap<string, number>,
   members: readonly StickyMember[],
   formerOwners: ReadonlyMap<string, FormerOwner>,
+  racks: Racks,
 ): Assignments {
-  return new UnevenAssignment(partitionCounts, members, formerOwners).build()
+  return new UnevenAssignment(partitionCounts, members, formerOwners, racks).build()
 }
 
 interface Owned {
@@ -25,6 +27,7 @@ class UnevenAssignment {
   readonly #counts: ReadonlyMap<string, number>
   readonly #members: readonly StickyMember[]
   readonly #formerOwners: ReadonlyMap<string, FormerOwner>
+  readonly #racks: Racks
   /** Members by topic. */
   readonly #subscribers: Map<string, string[]>
   readonly #topicsOf: Map<string, ReadonlySet<string>>
@@ -38,7 +41,9 @@ class UnevenAssignment {
     counts: ReadonlyMap<string, number>,
     members: readonly StickyMember[],
     formerOwners: ReadonlyMap<string, FormerOwner>,
+    racks: Racks,
   ) {
+    this.#racks = racks
     this.#counts = counts
     this.#members = members
     this.#formerOwners = formerOwners
@@ -59,7 +64,8 @@ class UnevenAssignment {
     const isFirst = [...this.#load.values()].every((load) => load === 0)
     const all = this.#allPartitions()
     const free = all.filter((partition) => !this.#owned.has(keyOf(partition)))
-    for (const partition of free) this.#giveToLeastLoaded(partition)
+    const far = this.#racks.areUsed ? free.filter((partition) => !this.#giveToLeastLoaded(partition, true)) : free
+    for (const partition of far) this.#giveToLeastLoaded(partition, false)
 
     this.#movable = this.#memberIds.filter((memberId) => this.#canChange(memberId))
     const isContested = ({ topic }: TopicPartition): boolean => this.#subscribers.get(topic)!.length >= 2
@@ -70,13 +76,13 @@ class UnevenAssignment {
     return this.#result()
   }
 
-  /** Returns whether a member had to give up what it no longer subscribes to. */
+  /** Returns whether a member had to give up what it no longer subscribes to, or has in another rack. */
   #keepOwned(): boolean {
     let hasLostSome = false
     for (const { memberId, owned } of this.#members) {
       this.#load.set(memberId, 0)
       for (const partition of owned)
-        if (!this.#wants(memberId, partition.topic)) hasLostSome = true
+        if (!this.#wants(memberId, partition.topic) || this.#racks.isElsewhere(memberId, partition)) hasLostSome = true
         else if (partition.partition < this.#counts.get(partition.topic)!) this.#give(partition, memberId)
     }
     return hasLostSome
@@ -89,9 +95,12 @@ class UnevenAssignment {
       .flatMap(([topic, count]) => partitionsOf(topic, count))
   }
 
-  #giveToLeastLoaded(partition: TopicPartition): void {
-    const memberId = this.#leastLoaded(this.#subscribers.get(partition.topic)!)
+  /** False when nobody may have it. */
+  #giveToLeastLoaded(partition: TopicPartition, onlyNear: boolean): boolean {
+    const mayHave = (memberId: string): boolean => !onlyNear || !this.#racks.isElsewhere(memberId, partition)
+    const memberId = this.#leastLoaded(this.#subscribers.get(partition.topic)!.filter(mayHave))
     if (memberId !== null) this.#give(partition, memberId)
+    return memberId !== null
   }
 
   #give(partition: TopicPartition, memberId: string): void {

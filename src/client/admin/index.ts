@@ -1,0 +1,2 @@
+/** The admin client without the others. */
+export { Admin } from './admin.ts'

@@ -1,0 +1,1 @@
+export { memoryFiles } from './files.ts'
