@@ -43,7 +43,12 @@ class Bench {
   }
 
   async open(
-    options: { handler?: Partial<FramedHandler>; pendingBytesMax?: number; idleTimeoutMs?: number } = {},
+    options: {
+      handler?: Partial<FramedHandler>
+      pendingBytesMax?: number
+      idleTimeoutMs?: number
+      keptFrames?: { bytesMin: number; bytesMax: number }
+    } = {},
   ): Promise<void> {
     const { handler, ...rest } = options
     this.world.process('server').start(async (platform) => {
@@ -77,12 +82,16 @@ class Bench {
 }
 
 test('frames come out of arbitrary pieces as they were sent', async () => {
+  let keptCount = 0
   for (let seed = 1; seed <= 20; seed++) {
     const bench = new Bench(seed)
     const random = new SimulatedRandom(`pieces ${seed}`)
+    const keptFrames: { frame: Uint8Array; bytes: string }[] = []
     const handler = {
-      onFrame(frame: Uint8Array): void {
+      onFrame(frame: Uint8Array, kept: boolean): void {
         bench.frames.push(text(frame))
+        if (kept) keptFrames.push({ frame, bytes: text(frame) })
+        assert.ok(!kept || (seed % 2 === 0 && frame.length === 3000), 'only what was asked for is kept')
         if (random.chance(0.2)) {
           bench.connection!.pause()
           if (random.chance(0.3)) bench.connection!.resume()
@@ -90,7 +99,7 @@ test('frames come out of arbitrary pieces as they were sent', async () => {
         }
       },
     }
-    await bench.open({ handler })
+    await bench.open({ handler, ...(seed % 2 === 0 ? { keptFrames: { bytesMin: 2000, bytesMax: 60_000 } } : {}) })
     const sent = Array.from({ length: 60 }, () => text(random.bytes(random.pick([0, 1, 3, 7, 100, 3000, 70_000]))))
     const stream = concatBytes(sent.map((body) => frameOf(bytesOf(body))))
     for (let at = 0; at < stream.length;) {
@@ -101,8 +110,11 @@ test('frames come out of arbitrary pieces as they were sent', async () => {
     }
     assert.ok(await bench.world.runUntil(() => bench.frames.length === sent.length, 60_000, 100))
     assert.deepEqual(bench.frames, sent)
+    keptCount += keptFrames.length
+    for (const { frame, bytes } of keptFrames) assert.equal(text(frame), bytes, 'kept memory is not used again')
     assert.deepEqual(bench.world.findings, [])
   }
+  assert.ok(keptCount > 0)
 })
 
 test('a length out of bounds closes the connection with a typed error, without waiting for its bytes', async () => {

@@ -4,8 +4,8 @@ import { NetworkError, type Clock, type Logger, type Socket, type Timer } from '
 import { giveBuffer, takeBuffer } from './buffers.ts'
 
 export interface FramedHandler {
-  /** A whole frame, without its length. The bytes are valid during this call only. */
-  onFrame(frame: Uint8Array): void
+  /** A whole frame, without its length. The bytes are valid during this call only, unless they are `kept`: then they are the handler's. */
+  onFrame(frame: Uint8Array, kept: boolean): void
   /**
    * The first four bytes of the connection, before they count as a length: ZooKeeper's admin words stand
    * there. `true` takes them: what follows is thrown away, and the owner answers with `sendRaw` and `close`.
@@ -32,6 +32,11 @@ export interface CloseReason {
 export interface FramedOptions {
   /** Longest frame that is accepted (`socket.request.max.bytes`, `jute.maxbuffer`). A longer or negative claim closes the connection. */
   maxFrameBytes: number
+  /**
+   * Frames of these sizes that do not lie whole in what was read get memory of their own at once, of the length that the peer
+   * claims, and the handler keeps it: no further copy, but only for peers that one trusts. Default: none.
+   */
+  keptFrames?: { readonly bytesMin: number; readonly bytesMax: number }
   /** Reading stops while more than this waits to be sent: a peer that does not read its answers is not read from. Default 1 MiB. */
   pendingBytesMax?: number
   /** Closes the connection when nothing was received or sent for so long, in ms. Default: never. */
@@ -55,7 +60,7 @@ export class FrameError extends Error {
  * Frames over a byte stream, each an int32 length (big-endian) and as many bytes. Knows neither Kafka nor ZooKeeper.
  *
  * A frame that lies whole in what was read is handed on as a view of it, without a copy. Of one that does
- * not, the bytes gather in a buffer that grows as they arrive, never by the length that the peer claims.
+ * not, the bytes gather in a buffer that grows as they arrive, not by the length that the peer claims (but see `keptFrames`).
  */
 export class FramedConnection {
   readonly remoteHost: string
@@ -64,6 +69,7 @@ export class FramedConnection {
   readonly #clock: Clock
   readonly #logger: Logger
   readonly #maxFrameBytes: number
+  readonly #keptFrames: { readonly bytesMin: number; readonly bytesMax: number } | null
   readonly #pendingBytesMax: number
   readonly #idleTimeoutMs: number
   #handler: FramedHandler | null = null
@@ -71,6 +77,8 @@ export class FramedConnection {
   /** Bytes received and not yet handed on: part of a frame, or whatever was read when the owner paused. */
   #held: Uint8Array | null = null
   #heldLength = 0
+  /** What is held lies in memory that the handler will keep, and not in a buffer that is used again. */
+  #heldIsKept = false
   #firstWordSeen = false
   /** An admin word was taken; bytes that follow mean nothing. */
   #deaf = false
@@ -103,6 +111,7 @@ export class FramedConnection {
     this.#logger = platform.logger
     this.#socket = socket
     this.#maxFrameBytes = options.maxFrameBytes
+    this.#keptFrames = options.keptFrames ?? null
     this.#pendingBytesMax = options.pendingBytesMax ?? PENDING_BYTES_MAX_DEFAULT
     this.#idleTimeoutMs = options.idleTimeoutMs ?? 0
     this.remoteHost = socket.remoteHost
@@ -239,10 +248,10 @@ export class FramedConnection {
     used += lacking
     if (this.#heldLength < frameEnd) return null
     const frame = this.#held!
-    this.#held = null
-    this.#heldLength = 0
-    this.#handler!.onFrame(frame.subarray(LENGTH_BYTES, frameEnd))
-    giveBuffer(frame)
+    const kept = this.#heldIsKept
+    this.#letGoOfHeld()
+    this.#handler!.onFrame(frame.subarray(LENGTH_BYTES, frameEnd), kept)
+    if (!kept) giveBuffer(frame)
     return used < bytes.length ? bytes.subarray(used) : null
   }
 
@@ -250,15 +259,19 @@ export class FramedConnection {
   #deliver(bytes: Uint8Array): void {
     const length = bytes.length
     let at = 0
+    let frameBytes = Infinity
     while (length - at >= LENGTH_BYTES) {
       if (this.#paused || this.#choked || this.#closing) break
       if (this.#takesFirstWord(readLength(bytes, at))) return
       const end = at + LENGTH_BYTES + this.#lengthAt(bytes, at)
-      if (end > length) break
-      this.#handler!.onFrame(bytes.subarray(at + LENGTH_BYTES, end))
+      if (end > length) {
+        frameBytes = end - at
+        break
+      }
+      this.#handler!.onFrame(bytes.subarray(at + LENGTH_BYTES, end), false)
       at = end
     }
-    if (at < length && !this.#closing) this.#hold(at === 0 ? bytes : bytes.subarray(at))
+    if (at < length && !this.#closing) this.#hold(at === 0 ? bytes : bytes.subarray(at), frameBytes)
   }
 
   #takesFirstWord(word: number): boolean {
@@ -276,26 +289,40 @@ export class FramedConnection {
     return length
   }
 
-  /** Copies `bytes` behind what is held. The buffer at most doubles, and never beyond `frameEnd`'s size class. */
+  /** Copies `bytes` behind what is held, of a frame that ends at `frameEnd` if that is known. The buffer at most doubles, or is kept. */
   #hold(bytes: Uint8Array, frameEnd = Infinity): null {
     if (bytes.length === 0) return null
     const needed = this.#heldLength + bytes.length
-    if (this.#held === null) this.#held = takeBuffer(needed)
-    else if (needed > this.#held.length) {
-      const grown = takeBuffer(Math.max(needed, Math.min(this.#held.length * 2, frameEnd)))
-      grown.set(this.#held.subarray(0, this.#heldLength))
-      giveBuffer(this.#held)
+    const held = this.#held
+    if (held === null || needed > held.length) {
+      const kept = this.#keeps(frameEnd)
+      const doubled = Math.max(needed, Math.min((held?.length ?? 0) * 2, frameEnd))
+      const grown = kept ? new Uint8Array(frameEnd) : takeBuffer(doubled)
+      if (held !== null) {
+        grown.set(held.subarray(0, this.#heldLength))
+        if (!this.#heldIsKept) giveBuffer(held)
+      }
       this.#held = grown
+      this.#heldIsKept = kept
     }
-    this.#held.set(bytes, this.#heldLength)
+    this.#held!.set(bytes, this.#heldLength)
     this.#heldLength = needed
     return null
   }
 
-  #dropHeld(): void {
-    if (this.#held !== null) giveBuffer(this.#held)
+  #keeps(frameEnd: number): boolean {
+    return this.#keptFrames !== null && frameEnd >= this.#keptFrames.bytesMin && frameEnd <= this.#keptFrames.bytesMax
+  }
+
+  #letGoOfHeld(): void {
     this.#held = null
     this.#heldLength = 0
+    this.#heldIsKept = false
+  }
+
+  #dropHeld(): void {
+    if (this.#held !== null && !this.#heldIsKept) giveBuffer(this.#held)
+    this.#letGoOfHeld()
   }
 
   #stopReading(): void {
@@ -312,10 +339,10 @@ export class FramedConnection {
       const backlog = this.#held
       if (backlog !== null) {
         const length = this.#heldLength
-        this.#held = null
-        this.#heldLength = 0
+        const kept = this.#heldIsKept
+        this.#letGoOfHeld()
         this.#onBytes(backlog.subarray(0, length))
-        giveBuffer(backlog)
+        if (!kept) giveBuffer(backlog)
       }
       if (this.#paused || this.#choked || this.#closing || this.#reading) return
       this.#reading = true

@@ -101,7 +101,7 @@ export class FramedListener {
       connections.add(connection)
       const handler = takenOver(connection)
       connection.start({
-        onFrame: (frame) => handler.onFrame(frame),
+        onFrame: (frame, kept) => handler.onFrame(frame, kept),
         onFirstWord: (word) => handler.onFirstWord?.(word) ?? false,
         onClose(reason) {
           connections.delete(connection)

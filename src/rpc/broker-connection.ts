@@ -48,6 +48,8 @@ const CONNECT_TIMEOUT_MS = 10_000
 const REQUEST_TIMEOUT_MS = 30_000
 const IN_FLIGHT_MAX = 5
 const FRAME_BYTES_MAX = 0x7fff_ffff
+/** Answers to Fetch. What claims more may be no Kafka broker: the first bytes of HTTP are a length of 1.2 GB. */
+const KEPT_FRAMES = { bytesMin: 64 << 10, bytesMax: 64 << 20 }
 const CORRELATION_ID_MAX = 0x7fff_ffff
 
 interface Pending {
@@ -237,10 +239,10 @@ export class BrokerConnection {
 
   #attach(socket: Socket): Link {
     const maxFrameBytes = this.#options.maxFrameBytes ?? FRAME_BYTES_MAX
-    const frames = new FramedConnection(this.#platform, socket, { maxFrameBytes })
+    const frames = new FramedConnection(this.#platform, socket, { maxFrameBytes, keptFrames: KEPT_FRAMES })
     const link: Link = { frames, inFlight: new Map(), versions: null, broken: null }
     frames.start({
-      onFrame: (frame) => this.#onFrame(link, frame),
+      onFrame: (frame, kept) => this.#onFrame(link, frame, kept),
       onClose: ({ kind, error }) => {
         const reason = error === null ? (kind === 'peer' ? '' : `: ${kind}`) : `: ${error.message}`
         this.#break(link, this.#error('disconnected', `closed the connection${reason}`, error))
@@ -281,7 +283,7 @@ export class BrokerConnection {
     })
   }
 
-  #onFrame(link: Link, frame: Uint8Array): void {
+  #onFrame(link: Link, frame: Uint8Array, kept: boolean): void {
     try {
       const reader = new ByteReader(frame)
       const correlationId = reader.view.getInt32(reader.take(4))
@@ -289,7 +291,7 @@ export class BrokerConnection {
       if (pending === undefined) throw new Error(`nothing was asked under the correlation id ${correlationId}`)
       link.inFlight.delete(correlationId)
       pending.timer?.cancel()
-      this.#answer(pending, frame)
+      this.#answer(pending, frame, kept)
     } catch (cause) {
       this.#break(link, this.#error('malformedAnswer', `sent no answer: ${textOf(cause)}`, cause))
       return
@@ -297,10 +299,10 @@ export class BrokerConnection {
     this.#pump()
   }
 
-  /** The frame is a view that dies with this call, and records of the answer are views into the frame. */
-  #answer(pending: Pending, frame: Uint8Array): void {
+  /** A frame that is not kept is a view that dies with this call, and records of the answer are views into the frame. */
+  #answer(pending: Pending, frame: Uint8Array, kept: boolean): void {
     const { api, version } = pending
-    const reader = new ByteReader(CARRIES_RECORDS.has(api.name) ? frame.slice() : frame)
+    const reader = new ByteReader(CARRIES_RECORDS.has(api.name) && !kept ? frame.slice() : frame)
     let response: unknown
     try {
       decodeResponseHeader(reader, api.key, answeredVersion(api, version, reader))
