@@ -46,12 +46,19 @@ export function resolveConfig<Table extends SettingTable>(
   input: ConfigInput<Table>,
   whose: string,
 ): ConfigOf<Table> {
+  checkOptions(input, whose)
   const given = new Map<string, unknown>()
   for (const [name, value] of Object.entries(input))
     if (value !== undefined) given.set(keyOf(table, name, whose), value)
   const config: Record<string, unknown> = {}
   for (const [key, setting] of Object.entries(table)) config[key] = valueOf(key, setting, given, whose)
   return config as ConfigOf<Table>
+}
+
+/** For callers without types. */
+function checkOptions(input: unknown, whose: string): void {
+  if (typeof input !== 'object' || input === null)
+    throw new ConfigError(`the settings of a ${whose} are an object, such as { 'bootstrap.servers': '127.0.0.1:9092' }`)
 }
 
 /** The settings that were given, by key: for rules that treat a default and a given value differently. */

@@ -130,3 +130,23 @@ const STALE_METADATA_CODES: ReadonlySet<number> = new Set([
 export function isStaleMetadata(code: number): boolean {
   return STALE_METADATA_CODES.has(code)
 }
+
+/** Throws where a caller without types gave something else for the name of a topic; which names are legal, the broker says. */
+export function checkTopicName(topic: unknown): asserts topic is string {
+  if (typeof topic === 'string' && topic !== '') return
+  throw new KafkaError(`a topic is named by text, such as 'orders', and not by ${described(topic)}`)
+}
+
+function inspect(value: object | null | undefined | number | bigint | boolean): string {
+  return typeof value === 'object' ? JSON.stringify(value) : `${value}`
+}
+
+/** A value as it was given, shortened. */
+export function described(value: unknown): string {
+  if (value === '') return 'empty text'
+  if (value instanceof Uint8Array) return 'bytes'
+  if (typeof value === 'function' || typeof value === 'symbol') return `a ${typeof value}`
+  const text =
+    typeof value === 'string' ? value : inspect(value as object | null | undefined | number | bigint | boolean)
+  return text.length > 60 ? `${text.slice(0, 60)}…` : text
+}

@@ -11,7 +11,7 @@ import { DeleteTopics } from '#protocol/messages/delete-topics'
 import { Cluster, type CallOptions } from '../cluster/index.ts'
 import { resolveConfig } from '../config-table.ts'
 import { adminSettings, type AdminOptions } from '../config.ts'
-import { type KafkaError, kafkaError } from '../errors.ts'
+import { KafkaError, checkTopicName, described, kafkaError } from '../errors.ts'
 import { ConfigAdmin, type ChangeOptions } from './configs.ts'
 import { GroupAdmin } from './groups.ts'
 import { PartitionAdmin } from './partitions.ts'
@@ -80,6 +80,8 @@ export class Admin implements AsyncDisposable {
   }
 
   async createTopics(topics: readonly NewTopic[], options: ChangeOptions = {}): Promise<TopicResults> {
+    checkList(topics, 'topics', "[{ name: 'orders', partitions: 3 }]")
+    for (const topic of topics as readonly (NewTopic | null)[]) checkTopicName(topic?.name)
     const request = {
       topics: topics.map(({ name, partitions = -1, replicationFactor = -1, assignments = [], configs = {} }) => ({
         name,
@@ -117,6 +119,8 @@ export class Admin implements AsyncDisposable {
   }
 
   async deleteTopics(names: readonly string[], options: CallOptions = {}): Promise<TopicResults> {
+    checkList(names, 'topics to delete', "['orders']")
+    for (const name of names) checkTopicName(name)
     const request = { topicNames: names, timeoutMs: this.#timeoutMs }
     const response = await this.#cluster.sendToController(
       DeleteTopics,
@@ -184,6 +188,11 @@ interface Result {
   name: string
   errorCode: number
   errorMessage: string | null
+}
+
+/** For callers without types. */
+function checkList(given: unknown, what: string, example: string): void {
+  if (!Array.isArray(given)) throw new KafkaError(`${what} are a list such as ${example}, and not ${described(given)}`)
 }
 
 function codeOf(result: { errorCode: number }): number {

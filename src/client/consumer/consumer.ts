@@ -15,7 +15,7 @@ import { ErrorCode } from '#protocol'
 import { Cluster, type CallOptions } from '../cluster/index.ts'
 import { consumerSettings, type ConsumerConfig, type ConsumerOptions } from '../config.ts'
 import { resolveConfig } from '../config-table.ts'
-import { ConfigError, KafkaError, kafkaError } from '../errors.ts'
+import { ConfigError, KafkaError, checkTopicName, described, kafkaError } from '../errors.ts'
 import { NO_CLIENT_FAULTS, type ClientFaults } from '../faults.ts'
 import {
   EARLIEST_TIMESTAMP,
@@ -33,7 +33,7 @@ import { PollCore } from './poll-core.ts'
 import type { ConsumerRecord } from './record.ts'
 import { runHandlers, type RunOptions } from './run.ts'
 import { Subscription } from './subscription.ts'
-import { keyOf, type TopicPartition } from './topic-partition.ts'
+import { checkPartitions, keyOf, type TopicPartition } from './topic-partition.ts'
 
 export interface IterationOptions {
   /** Ends the loop with the signal's reason. */
@@ -87,7 +87,7 @@ export class Consumer implements AsyncDisposable, AsyncIterable<ConsumerRecord> 
     if (groupId === null) throw new ConfigError('subscribe needs a groupId; without a group, use assign')
     if (this.#core.membership === null && this.#core.assignment.size > 0)
       throw new KafkaError('partitions are assigned by hand; call unsubscribe first')
-    const wanted = topics instanceof RegExp ? topics : [...new Set(typeof topics === 'string' ? [topics] : topics)]
+    const wanted = topics instanceof RegExp ? topics : topicNames(topics)
     if (!(wanted instanceof RegExp) && wanted.length === 0)
       throw new ConfigError('subscribe needs at least one topic; to consume nothing, use unsubscribe')
     this.#core.subscribe(groupId, new Subscription(this.#cluster, wanted, { excludeInternalTopics, clientRack }))
@@ -98,6 +98,7 @@ export class Consumer implements AsyncDisposable, AsyncIterable<ConsumerRecord> 
     this.#mustBeOpen()
     if (this.#core.membership !== null)
       throw new KafkaError('partitions are assigned by the group; call unsubscribe first')
+    checkPartitions(partitions)
     this.#core.assign(partitions)
   }
 
@@ -311,4 +312,12 @@ export class Consumer implements AsyncDisposable, AsyncIterable<ConsumerRecord> 
   #mustBeOpen(): void {
     if (this.#closing !== null) throw this.#core.closedError
   }
+}
+
+function topicNames(topics: string | readonly string[]): string[] {
+  const names = typeof topics === 'string' ? [topics] : topics
+  if (!Array.isArray(names))
+    throw new KafkaError(`topics are given as a name, a list of names or a RegExp, and not as ${described(names)}`)
+  for (const name of names) checkTopicName(name)
+  return [...new Set(names)]
 }

@@ -1,7 +1,20 @@
+import { KafkaError, checkTopicName, described } from '../errors.ts'
+
 /** One partition of a topic, by name. */
 export interface TopicPartition {
   readonly topic: string
   readonly partition: number
+}
+
+/** For callers without types. Throws `KafkaError`. */
+export function checkPartitions(partitions: readonly TopicPartition[]): void {
+  if (!Array.isArray(partitions))
+    throw new KafkaError(`partitions are a list of { topic, partition }, and not ${described(partitions)}`)
+  for (const each of partitions as readonly (TopicPartition | null | undefined)[]) {
+    checkTopicName(each?.topic)
+    if (!Number.isInteger(each?.partition) || each.partition < 0)
+      throw new KafkaError(`a partition is a whole number from 0 on, and not ${described(each?.partition)}`)
+  }
 }
 
 /** As a key of maps and as people write it. A partition's number has no dash, so that the last one parts the two. */

@@ -14,7 +14,7 @@ import { RecordSink, type DeliverySink } from './delivery.ts'
 import { partitionOfKey } from './murmur2.ts'
 import { PartitionQueue } from './partition-queue.ts'
 import { RoundRobinPartitioner, StickyPartitioner, type PartitionLoads } from './partitioner.ts'
-import { batchBytesMax, encodeRecord, type ProducerRecord } from './record.ts'
+import { batchBytesMax, checkRecord, encodeRecord, type ProducerRecord } from './record.ts'
 
 /** `topic`, `partition`: nothing is known of it yet; `memory`: the buffer is full. */
 export type AppendResult = 'appended' | 'topic' | 'partition' | 'memory'
@@ -67,6 +67,7 @@ export class Accumulator {
    * when the result is not `appended`.
    */
   tryAppend(topicName: string, record: ProducerRecord, sink: DeliverySink | null): AppendResult {
+    checkRecord(record)
     const topic = this.#topic(topicName)
     const info = this.#cluster.metadata.topic(topicName)
     if (info === undefined || info.partitions.length === 0) return 'topic'

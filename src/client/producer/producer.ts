@@ -8,7 +8,7 @@ import { Codec, type PackedValues } from '#protocol/records'
 
 import { Cluster, abortable, type CallOptions, type PartitionInfo } from '../cluster/index.ts'
 import type { ProducerConfig, ProducerOptions } from '../config.ts'
-import { ClosedError, type KafkaError } from '../errors.ts'
+import { ClosedError, type KafkaError, checkTopicName } from '../errors.ts'
 import { NO_CLIENT_FAULTS, type ClientFaults } from '../faults.ts'
 import { Accumulator } from './accumulator.ts'
 import { Admission } from './admission.ts'
@@ -82,7 +82,7 @@ export class Producer implements AsyncDisposable {
   send(topic: string, record: ProducerRecord, options: SendOptions = {}): Promise<RecordMetadata> {
     return new Promise((resolve, reject) => {
       const sink = new RecordSink(topic, resolve, reject)
-      const unusable = this.#unusable()
+      const unusable = this.#unusable(topic)
       if (unusable !== null) return reject(unusable)
       options.signal?.throwIfAborted()
       if (this.#admission.tryNow(topic, record, sink) === 'appended') return
@@ -96,7 +96,7 @@ export class Producer implements AsyncDisposable {
    */
   sendBatch(topic: string, records: readonly ProducerRecord[], options: SendOptions = {}): Promise<SentBatch> {
     return new Promise((resolve, reject) => {
-      const unusable = this.#unusable()
+      const unusable = this.#unusable(topic)
       if (unusable !== null) return reject(unusable)
       if (records.length === 0) return resolve({ topic, recordCount: 0, runs: [] })
       this.#admission.admit(topic, records, new BatchSink(topic, records.length, resolve, reject), options.signal)
@@ -108,7 +108,7 @@ export class Producer implements AsyncDisposable {
    * wait for `ready`. Throws `KafkaError` for a record that can never be sent.
    */
   push(topic: string, record: ProducerRecord): boolean {
-    const unusable = this.#unusable()
+    const unusable = this.#unusable(topic)
     if (unusable !== null) throw unusable
     return this.#admission.tryNow(topic, record, null) === 'appended'
   }
@@ -123,7 +123,7 @@ export class Producer implements AsyncDisposable {
     values: PackedValues,
     options: { from?: number; partition?: number | undefined } = {},
   ): number {
-    const unusable = this.#unusable()
+    const unusable = this.#unusable(topic)
     if (unusable !== null) throw unusable
     return this.#admission.tryValuesNow(topic, values, options.from ?? 0, options.partition)
   }
@@ -131,7 +131,7 @@ export class Producer implements AsyncDisposable {
   /** Resolves when `push` to the topic has room again for a record like the last that it refused. Rejects after `max.block.ms`, or with the signal's reason. */
   ready(topic: string, options: SendOptions = {}): Promise<void> {
     return new Promise((resolve, reject) => {
-      const unusable = this.#unusable()
+      const unusable = this.#unusable(topic)
       if (unusable !== null) return reject(unusable)
       this.#admission.admit(topic, [], null, options.signal, (error) => (error === null ? resolve() : reject(error)))
     })
@@ -161,6 +161,7 @@ export class Producer implements AsyncDisposable {
   /** The topic's partitions, waited for as `send` does. */
   async partitionsOf(topic: string, options: CallOptions = {}): Promise<readonly PartitionInfo[]> {
     const { timeoutMs = this.config.maxBlockMs, signal } = options
+    checkTopicName(topic)
     const info = await this.#cluster.metadata.waitForTopic(topic, { timeoutMs, timeoutName: 'max.block.ms', signal })
     return info.partitions
   }
@@ -215,7 +216,9 @@ export class Producer implements AsyncDisposable {
   }
 
   /** Why no record can be sent; null when one can. */
-  #unusable(): KafkaError | null {
+  /** What stands against sending anything to the topic. Throws where that is no topic's name. */
+  #unusable(topic: string): KafkaError | null {
+    checkTopicName(topic)
     return this.#isClosing ? new ClosedError('the producer is closed') : this.#sender.fatalError
   }
 

@@ -2,7 +2,7 @@
 import { encodeUtf8, utf8Length } from '#base'
 import { BATCH_HEADER_BYTES, type NewRecord } from '#protocol/records'
 
-import { KafkaError } from '../errors.ts'
+import { KafkaError, described } from '../errors.ts'
 
 /** Text goes out as UTF-8. */
 export type Content = Uint8Array | string | null
@@ -26,6 +26,17 @@ const RECORD_OVERHEAD_BYTES_MAX = 21
 const LENGTH_BYTES_MAX = 5
 const NO_HEADERS: readonly { key: string; value: Uint8Array | null }[] = []
 
+/** For callers without types. Throws `KafkaError`. */
+export function checkRecord(record: ProducerRecord): void {
+  if (typeof record !== 'object' || record === null)
+    throw new KafkaError(`a record is an object such as { key, value }, and not ${described(record)}`)
+  const { timestamp } = record
+  if (timestamp !== undefined && !Number.isSafeInteger(timestamp))
+    throw new KafkaError(
+      `a record's timestamp is a whole number of ms since the epoch, and not ${described(timestamp)}`,
+    )
+}
+
 export function encodeRecord(record: ProducerRecord, timestamp: number): NewRecord & { timestamp: number } {
   const { key, value, headers } = record
   return {
@@ -47,7 +58,7 @@ export function batchBytesMax({ key, value, headers = NO_HEADERS }: NewRecord): 
 function bytesOf(content: Content, what: string): Uint8Array | null {
   if (typeof content === 'string') return encodeUtf8(content)
   if (content === null || content instanceof Uint8Array) return content
-  throw new KafkaError(`a record's ${what} is bytes, text or null, and not ${typeof content}`)
+  throw new KafkaError(`a record's ${what} is bytes, text or null, and not ${described(content)}`)
 }
 
 function encodeHeaders(headers: ProducerHeaders): { key: string; value: Uint8Array | null }[] {
