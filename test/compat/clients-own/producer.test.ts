@@ -219,13 +219,18 @@ test('M2.5, M2.8: order survives retries with five requests in flight, and nothi
   // Longer than a request may take: the leader has what was sent to it, and gets it again over a new connection.
   const sent: Promise<unknown>[] = []
   let disturbance = Promise.resolve()
+  // And then a broker hands its leaderships over and goes.
+  const left = await cluster.leaderOf(topic, 1)
   for (const index of upTo(total)) {
     sent.push(producer.send(topic, { value: `${index}`.padEnd(50, '.'), partition: index % PARTITIONS }))
     if (index % 50 === 0) await sleep(5)
     if (index === total / 4) disturbance = whilePaused([await cluster.leaderOf(topic)], () => sleep(1000))
+    if (index === total / 2) disturbance = disturbance.then(() => left.stop())
   }
   await disturbance
   await Promise.all(sent)
+  await left.startAgain()
+  await cluster.ready()
   for (const [partition, values] of (await textsOf(topic)).entries())
     assert.deepEqual(
       values.map((value) => Number.parseInt(value!, 10)),
