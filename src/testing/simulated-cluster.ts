@@ -23,7 +23,8 @@ const BROKER_PORT = 9092
 const DATA = '/data'
 /** The machine of the clients. */
 const CLIENT = 'client'
-const FOREVER = new Promise<never>(() => {})
+/** Each its own: a promise that never settles keeps alive all who wait for it. */
+const forever = (): Promise<never> => new Promise(() => {})
 
 /**
  * Resolves when all brokers serve, know each other and have the topics, some virtual time after the world began. Rejects with
@@ -309,7 +310,7 @@ class BrokerMachine implements SimulatedBroker {
       this.#process.start(async (platform) => {
         this.#broker = await startBroker(platform, site)
         resolve()
-        await FOREVER
+        await forever()
       }, reject)
     })
   }
@@ -320,7 +321,7 @@ async function platformOf(process: SimulatedProcess): Promise<Platform> {
   const started = Promise.withResolvers<Platform>()
   process.start((platform) => {
     started.resolve(platform)
-    return FOREVER
+    return forever()
   })
   await process.world.run(0)
   return started.promise

@@ -12,7 +12,8 @@ const BROKER_PORT = 9092
 const DATA = '/data'
 /** A process that ended by itself is started again after this, as a supervisor does. */
 const RESTART_MS = 1000
-const FOREVER = new Promise<never>(() => {})
+/** Each its own: a promise that never settles keeps alive all who wait for it. */
+const forever = (): Promise<never> => new Promise(() => {})
 
 export type BrokerFaults = NonNullable<BrokerOptions['faults']>
 
@@ -116,7 +117,7 @@ export class SimulatedCluster {
     process.start(
       async (platform: Platform) => {
         machine.broker = await Broker.start(platform, config, { faults: this.#options.brokerFaults })
-        await FOREVER
+        await forever()
       },
       (error) => {
         machine.broker = null
