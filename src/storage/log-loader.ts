@@ -82,7 +82,7 @@ class Loader {
     this.#readEpochs()
     await this.#mendIndexes()
     if (!isClean) await this.#recover()
-    const logStartOffset = Math.max(this.#log.logStartOffset, this.#segments[0]!.baseOffset)
+    const logStartOffset = this.#logStart()
     const logEndOffset = this.#endOrStartAnew(logStartOffset)
     this.#epochs.truncateFromEnd(logEndOffset)
     this.#epochs.truncateFromStart(logStartOffset)
@@ -231,7 +231,7 @@ class Loader {
   async #recover(): Promise<void> {
     const first = this.#firstUnsynced()
     const start = this.#segments[first]!.baseOffset
-    this.#rebuildProducers(Math.max(start, this.#log.logStartOffset), start)
+    this.#rebuildProducers(Math.max(start, this.#logStart()), this.#logStart())
     const aborted: [LogSegment, AbortedTransaction][] = []
     for (let index = first; index < this.#segments.length; index++) {
       const segment = this.#segments[index]!
@@ -276,6 +276,10 @@ class Loader {
     let index = this.#segments.length - 1
     while (index > 0 && this.#segments[index]!.baseOffset > this.#log.recoveryPoint) index -= 1
     return index
+  }
+
+  #logStart(): number {
+    return Math.max(this.#log.logStartOffset, this.#segments[0]!.baseOffset)
   }
 
   /** The log's end; where that lies before its start, everything is dropped and the log begins at its start. */

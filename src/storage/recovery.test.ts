@@ -162,6 +162,34 @@ test('an unreadable epoch checkpoint beside a torn tail costs the tail, not the 
   }
 })
 
+test('a producer that wrote only to earlier segments is still known after a crash', async () => {
+  const world = new World(7)
+  const batchOf = ({ clock }: Platform, producerId: number, baseSequence: number): Uint8Array => {
+    const builder = new RecordBatchBuilder({ producerId, producerEpoch: 0, baseSequence })
+    // Of today: a producer that was silent for a day is forgotten.
+    builder.append({ timestamp: clock.now(), key: null, value: new Uint8Array(200) })
+    return builder.build()
+  }
+  await inWorld(world, async (platform) => {
+    const logs = await open(platform, { segmentBytes: 1000 })
+    const log = logs.getOrCreate({ topic: 't', partition: 0 })
+    log.appendAsLeader(batchOf(platform, 1, 0), 1, 'client')
+    for (let sequence = 0; sequence < 3; sequence++) log.appendAsLeader(batchOf(platform, 2, sequence), 1, 'client')
+    await log.settle()
+    assert.deepEqual(log.segmentBaseOffsets, [0, 3])
+    await logs.close()
+  })
+  world.process('broker').crash()
+  // Left cleanly: what lies before the last segment counts as synced, and recovery begins with that segment.
+  await inWorld(world, async (platform) => void (await open(platform, { segmentBytes: 1000 })))
+  world.process('broker').crash()
+  await inWorld(world, async (platform) => {
+    const log = (await open(platform, { segmentBytes: 1000 })).log('t', 0)!
+    const again = log.appendAsLeader(batchOf(platform, 1, 0), 1, 'client')
+    assert.ok(again.kind === 'appended' && again.isDuplicate && again.firstOffset === 0, JSON.stringify(again))
+  })
+})
+
 test('making an index anew keeps what is known of aborted transactions', async () => {
   const world = new World(5)
   const aborted = { producerId: 7, firstOffset: 4, lastOffset: 5, lastStableOffset: 6 }

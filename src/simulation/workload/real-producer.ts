@@ -46,8 +46,10 @@ export class RealProducer {
   async run(): Promise<void> {
     await Promise.all(this.#options.partitions.map((partition) => this.#produceTo(partition)))
     await this.#producer.flush()
-    const { bufferedBytes, waitingSends, batches } = this.#producer.load
-    if (bufferedBytes + waitingSends + batches > 0)
+    const { bufferedBytes, waitingSends, batches, requestsInFlight } = this.#producer.load
+    // A batch that was given up while its request was on its way is held until that is answered.
+    const isHeld = bufferedBytes > 0 && requestsInFlight === 0
+    if (isHeld || waitingSends + batches > 0)
       this.#recorder.fault(
         `${this.#options.process} holds ${bufferedBytes} bytes, ${batches} batches and ${waitingSends} sends after its flush`,
       )
