@@ -52,6 +52,8 @@ export class ProducerBatch {
   isDone = false
   /** Requests that carried it. */
   attempts = 0
+  /** Answers that its sequence makes a gap, although the one before it was the last that was acknowledged. */
+  gapAnswers = 0
   /** Not sent again before this time. */
   retryAtMs = 0
   /** Of the leader that it was last sent to. */

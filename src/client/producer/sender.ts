@@ -322,6 +322,8 @@ export class Sender {
       const isLearned = leaderId >= 0 && this.#cluster.metadata.learnLeader(topic, partition, leaderId, leaderEpoch)
       if (!isLearned) this.#cluster.metadata.requestUpdate()
     }
+    // The gap may be that of a deposed leader.
+    if (errorCode === ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER) this.#cluster.metadata.requestUpdate()
     if (errorCode === ErrorCode.MESSAGE_TOO_LARGE) {
       if (batch.recordCount > 1 && !batch.isDone) return this.#split(batch)
       const error = new RecordTooLargeError(`a record for ${name} is larger than the topic's max.message.bytes allows`)

@@ -87,3 +87,20 @@ test('an answer about a former stamp raises no second epoch', () => {
   identity.advance()
   assert.equal(identity.producerEpoch, 1)
 })
+
+test('a gap is doubted where the batch may be stored already, and believed where it cannot be or does not close', () => {
+  const answer = { errorCode: ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER, logStartOffset: 0 }
+  const epochAfterGaps = (attempts: number, gaps: number): number => {
+    const { identity, drain } = setUp()
+    identity.acknowledged(drain(), 0)
+    const batch = drain()
+    batch.attempts = attempts
+    for (let gap = 0; gap < gaps; gap++) assert.ok(identity.mayRetry(batch, batch.stamp, answer))
+    identity.advance()
+    return identity.producerEpoch
+  }
+  assert.equal(epochAfterGaps(1, 1), 1)
+  assert.equal(epochAfterGaps(2, 1), 0)
+  assert.equal(epochAfterGaps(2, 20), 0)
+  assert.equal(epochAfterGaps(2, 21), 1)
+})

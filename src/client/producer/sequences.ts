@@ -29,6 +29,12 @@ const NONE = -1
  */
 const BATCHES_REMEMBERED = 5
 
+/**
+ * So often a gap is doubted where batches may lie at the broker already. A deposed leader that does not know it yet lacks what its
+ * successor has: taken at its word, the batch would get another sequence and be stored twice. Java's client believes the first.
+ */
+const GAPS_DOUBTED = 20
+
 /** What is known of one partition. */
 export class PartitionSequences {
   producerId = NONE
@@ -193,7 +199,9 @@ export class ProducerIdentity {
         const base = batch.stamp?.baseSequence ?? NONE
         // One before it failed, and goes first; or the sequence is another one by now.
         if (unresolvedUntil === null && (sentAs !== batch.stamp || !sequences.isNext(base))) return true
-        if (unresolvedUntil === null || base === unresolvedUntil) this.#restart(queue)
+        if (unresolvedUntil !== null && base !== unresolvedUntil) return true
+        const mayBeStored = sequences.inFlight.some(({ attempts }) => attempts > 1)
+        if (!mayBeStored || ++batch.gapAnswers > GAPS_DOUBTED) this.#restart(queue)
         return true
       }
       default:
