@@ -161,10 +161,15 @@ function run(next: Command, log: string): Promise<string | null> {
       cwd: next.cwd,
       env: { ...process.env, ...next.env },
       stdio: ['ignore', output, output],
-      timeout: STEP_TIMEOUT_MS,
     })
-    child.on('error', (error) => resolve(`${next.program} does not start: ${error.message}`))
+    // Node's own time limit goes on after a program that does not start, and keeps the process alive.
+    const timer = setTimeout(() => child.kill(), STEP_TIMEOUT_MS)
+    child.on('error', (error) => {
+      clearTimeout(timer)
+      resolve(`${next.program} does not start: ${error.message}`)
+    })
     child.on('close', (code, signal) => {
+      clearTimeout(timer)
       closeSync(output)
       resolve(code === 0 ? null : `${next.program} ended with ${code ?? signal}`)
     })
