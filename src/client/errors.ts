@@ -137,16 +137,29 @@ export function checkTopicName(topic: unknown): asserts topic is string {
   throw new KafkaError(`a topic is named by text, such as 'orders', and not by ${described(topic)}`)
 }
 
-function inspect(value: object | null | undefined | number | bigint | boolean): string {
-  return typeof value === 'object' ? JSON.stringify(value) : `${value}`
-}
-
 /** A value as it was given, shortened. */
 export function described(value: unknown): string {
   if (value === '') return 'empty text'
   if (value instanceof Uint8Array) return 'bytes'
-  if (typeof value === 'function' || typeof value === 'symbol') return `a ${typeof value}`
-  const text =
-    typeof value === 'string' ? value : inspect(value as object | null | undefined | number | bigint | boolean)
+  const text = textOf(value)
   return text.length > 60 ? `${text.slice(0, 60)}…` : text
+}
+
+function textOf(value: unknown): string {
+  switch (typeof value) {
+    case 'string':
+      return value
+    case 'function':
+    case 'symbol':
+      return `a ${typeof value}`
+    case 'object':
+      try {
+        return JSON.stringify(value)
+      } catch {
+        // One that holds itself, or a bigint.
+        return 'an object'
+      }
+    default:
+      return `${value as number | bigint | boolean | undefined}`
+  }
 }

@@ -1,8 +1,8 @@
 /** When a cluster is what its test believes it to be. */
 import type { Broker } from '#broker'
-import type { Admin } from '#client'
 import { sleep, type Clock } from '#platform'
 
+import type { TestClients } from './cluster.ts'
 import type { Layout } from './options.ts'
 
 /** On a busy machine; usually milliseconds. */
@@ -30,11 +30,16 @@ export function untilKnown(clock: Clock, running: Running, leftId: number | null
 export async function createTopics(
   clock: Clock,
   running: Running,
-  admin: Admin,
+  clients: TestClients,
   topics: Layout['topics'],
 ): Promise<void> {
   if (topics.length === 0) return
-  for (const failure of (await admin.createTopics(topics)).values()) if (failure !== null) throw failure
+  const admin = clients.admin()
+  try {
+    for (const failure of (await admin.createTopics(topics)).values()) if (failure !== null) throw failure
+  } finally {
+    await admin.close()
+  }
   await untilAll(clock, running, 'the new topics have no leaders', (image) =>
     topics.every(({ name, partitions }) => {
       const states = [...(image.topic(name)?.partitions.values() ?? [])]

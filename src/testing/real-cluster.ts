@@ -131,13 +131,8 @@ class RealCluster implements TestCluster {
     await this.#createTopics(topics.map(readTopic))
   }
 
-  async #createTopics(topics: Layout['topics']): Promise<void> {
-    const admin = this.admin()
-    try {
-      await createTopics(this.platform.clock, () => this.#running, admin, topics)
-    } finally {
-      await admin.close()
-    }
+  #createTopics(topics: Layout['topics']): Promise<void> {
+    return createTopics(this.platform.clock, () => this.#running, this.#clients, topics)
   }
 
   producer(...options: Parameters<TestClients['producer']>): ReturnType<TestClients['producer']> {

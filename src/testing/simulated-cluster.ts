@@ -148,13 +148,8 @@ class ClusterInWorld implements SimulatedCluster {
     return this.#time.run(async () => this.#createTopics(topics.map(readTopic)))
   }
 
-  async #createTopics(topics: Layout['topics']): Promise<void> {
-    const admin = this.admin()
-    try {
-      await createTopics(this.platform.clock, () => this.#reachable, admin, topics)
-    } finally {
-      await admin.close()
-    }
+  #createTopics(topics: Layout['topics']): Promise<void> {
+    return createTopics(this.platform.clock, () => this.#reachable, this.#clients, topics)
   }
 
   producer(...options: Parameters<TestClients['producer']>): ReturnType<TestClients['producer']> {
