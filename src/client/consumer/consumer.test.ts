@@ -418,6 +418,36 @@ test('without auto.offset.reset truncation is an error, as often as one asks, un
     assert.equal((await client.records().next()).value!.offset, 6)
   }))
 
+test('a leader older than the committed offset is not asked for records: its log may end before them', () =>
+  scene(async ({ fake, platform, consumer }) => {
+    const [log] = fake.createTopic('t', 1)
+    log!.partition.leaderEpoch = 2
+    fill(log!, 5)
+    fake.committed.set('t-0', 8)
+    fake.committedLeaderEpoch = 3
+    const client = consumer({ groupId: 'g', metadataMaxAgeMs: 60_000 })
+    client.assign([PLACE])
+    const first = client.records().next()
+    await sleep(platform.clock, 20_000)
+    assert.equal(fake.fetches.length, 0)
+    // The metadata of the leader's successor is found, although it would not be asked for by its age.
+    log!.partition.leader = 2
+    log!.partition.leaderEpoch = 3
+    fill(log!, 5)
+    assert.equal((await first).value!.offset, 8)
+  }))
+
+test('a topic that was made anew begins at epoch 0: it is read from its beginning in the end', () =>
+  scene(async ({ fake, consumer }) => {
+    const [log] = fake.createTopic('t', 1)
+    fill(log!, 5)
+    fake.committed.set('t-0', 8)
+    fake.committedLeaderEpoch = 3
+    const client = consumer({ groupId: 'g', defaultApiTimeoutMs: 5000 })
+    client.assign([PLACE])
+    assert.equal((await client.records().next()).value!.offset, 0)
+  }))
+
 // Replicas nearby (KIP-392).
 
 test('a replica nearby is read from while it serves, and the leader has the last word', () =>

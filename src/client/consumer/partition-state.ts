@@ -48,6 +48,8 @@ export class PartitionState implements TopicPartition {
   validatedEpoch = NONE
   /** Told to the user with the next take; nothing is fetched before. */
   error: KafkaError | null = null
+  /** Since when the leader that the metadata names is older than the position; null where it is not. */
+  leaderDoubtedSinceMs: number | null = null
   isPaused = false
   /** A rebalance is about to take it away: the user gets nothing more of it. */
   isHeld = false
@@ -203,6 +205,7 @@ export class PartitionState implements TopicPartition {
     this.error = null
     this.mustValidate = false
     this.validatedEpoch = NONE
+    this.leaderDoubtedSinceMs = null
     this.retryAtMs = 0
     this.preferredReplica = null
   }

@@ -177,7 +177,7 @@ export class PositionFinder {
     // The new leader says anew who is near.
     state.preferredReplica = null
     const known = state.position?.leaderEpoch ?? -1
-    if (known < 0 || known === epoch) state.validatedEpoch = epoch
+    if (known < 0 || known === epoch) accept(state, epoch)
     else {
       state.mustValidate = true
       this.start()
@@ -191,11 +191,26 @@ export class PositionFinder {
     for (const state of states) {
       const leader = this.#cluster.leaderOf(state.topic, state.partition)
       if (leader === null) isComplete = false
+      else if ((state.position?.leaderEpoch ?? -1) > leader.leaderEpoch)
+        isComplete = this.#doubtLeader(state) && isComplete
       else byLeader.set(leader.nodeId, [...(byLeader.get(leader.nodeId) ?? []), state])
     }
     if (!isComplete) this.#cluster.metadata.requestUpdate()
     const results = await Promise.all(Array.from(byLeader, ([leader, list]) => this.#askLeader(leader, list)))
     return isComplete && results.every(Boolean)
+  }
+
+  /**
+   * A record of a later leader is known: whoever still takes this one for the leader knows too little, and its log may end before the
+   * position. A topic that was made anew begins at epoch 0 again, though; after `default.api.timeout.ms` that is what it must be.
+   * Source: Metadata.updateLastSeenEpochIfNewer. Returns false while newer metadata is waited for.
+   */
+  #doubtLeader(state: PartitionState): boolean {
+    const nowMs = this.#platform.clock.monotonic()
+    state.leaderDoubtedSinceMs ??= nowMs
+    if (nowMs - state.leaderDoubtedSinceMs < this.#config.defaultApiTimeoutMs) return false
+    this.reset(state, 'its records are of leaders that are unknown now: the topic must have been made anew')
+    return true
   }
 
   async #askLeader(leader: number, states: readonly PartitionState[]): Promise<boolean> {
@@ -294,4 +309,5 @@ function timestampOf(search: PositionSearch): number {
 function accept(state: PartitionState, epoch: number): void {
   state.mustValidate = false
   state.validatedEpoch = epoch
+  state.leaderDoubtedSinceMs = null
 }

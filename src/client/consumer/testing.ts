@@ -142,6 +142,8 @@ export class FakeConsumerCluster {
   readonly leaves: number[] = []
   readonly commits: (TopicPartition & { atMs: number; offset: number })[] = []
   readonly committed = new Map<string, number>()
+  /** Of the records before the committed offsets. */
+  committedLeaderEpoch = -1
   /** Requests of every kind. */
   requests = 0
   #members = 0
@@ -354,6 +356,7 @@ export class FakeConsumerCluster {
         partitions: partitionIndexes.map((partitionIndex) => ({
           partitionIndex,
           committedOffset: this.committed.get(keyOf({ topic: name, partition: partitionIndex })) ?? -1,
+          committedLeaderEpoch: this.committedLeaderEpoch,
           metadata: '',
           errorCode: 0,
         })),
