@@ -32,6 +32,9 @@ export interface TopicInfo {
   readonly partitions: readonly PartitionInfo[]
 }
 
+/** Of topics that are gone from the cluster for good, too, where all of them are followed. */
+const MISSING_MAX = 1000
+
 export class ClusterImage {
   clusterId: string | null = null
   /** -1: none at the moment. */
@@ -40,13 +43,15 @@ export class ClusterImage {
   readonly topics = new Map<string, TopicInfo>()
   /** Why a topic that was asked for is not in `topics`: an error code. */
   readonly topicErrors = new Map<string, number>()
+  /** Topics that an answer lacked: a broker that has just started knows none, and the next one may know less than was known before. */
+  readonly #missing = new Map<string, TopicInfo>()
 
   /** Takes an answer. Topics that it does not speak of stay, unless it speaks of all there are. */
   apply(response: MetadataResponse, isOfAllTopics: boolean): void {
     this.applyNodes(response)
     if (isOfAllTopics) {
       const told = new Set(response.topics.map(({ name }) => name))
-      for (const name of this.topics.keys()) if (!told.has(name)) this.forgetTopic(name)
+      for (const name of this.topics.keys()) if (!told.has(name)) this.#miss(name)
     }
     for (const topic of response.topics) this.#applyTopic(topic)
   }
@@ -74,17 +79,29 @@ export class ClusterImage {
   forgetTopic(name: string): void {
     this.topics.delete(name)
     this.topicErrors.delete(name)
+    this.#missing.delete(name)
+  }
+
+  #miss(name: string): void {
+    const topic = this.topics.get(name)
+    if (topic === undefined) return
+    this.topics.delete(name)
+    // Without an id nothing would tell it from one that is made anew under its name.
+    if (topic.topicId === ZERO_UUID) return
+    this.#missing.set(name, topic)
+    if (this.#missing.size > MISSING_MAX) this.#missing.delete(this.#missing.keys().next().value!)
   }
 
   #applyTopic(topic: MetadataResponse['topics'][number]): void {
     const { name, topicId, isInternal, errorCode } = topic
     if (name === null) return
     if (errorCode !== ErrorCode.NONE) {
-      this.topics.delete(name)
+      this.#miss(name)
       this.topicErrors.set(name, errorCode)
       return
     }
-    const before = this.topics.get(name)
+    const before = this.topics.get(name) ?? this.#missing.get(name)
+    this.#missing.delete(name)
     const isSame = before !== undefined && (before.topicId === topicId || topicId === ZERO_UUID)
     const partitions = topic.partitions
       .map((partition) => {

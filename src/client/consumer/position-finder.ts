@@ -173,10 +173,10 @@ export class PositionFinder {
 
   #validateAgainstLeader(state: PartitionState): void {
     const epoch = this.#leaderEpoch(state)
-    if (epoch < 0 || epoch <= state.validatedEpoch) return
+    const known = state.position?.leaderEpoch ?? -1
+    if (epoch < 0 || (epoch <= state.validatedEpoch && epoch >= known)) return
     // The new leader says anew who is near.
     state.preferredReplica = null
-    const known = state.position?.leaderEpoch ?? -1
     if (known < 0 || known === epoch) accept(state, epoch)
     else {
       state.mustValidate = true
