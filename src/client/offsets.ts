@@ -112,7 +112,7 @@ export async function listOffsets(
     async () => {
       const missing = queries.filter((query) => !found.has(keyOf(query)))
       await Promise.all(
-        Array.from(new Set(missing.map(({ topic }) => topic)), (topic) => know(cluster, topic, options)),
+        Array.from(new Set(missing.map(({ topic }) => topic)), (topic) => knowTopic(cluster, topic, options)),
       )
       let failure: KafkaError | null = null
       for (const [key, answer] of await listOffsetsOnce(cluster, missing, isolationLevel, options.signal)) {
@@ -127,7 +127,7 @@ export async function listOffsets(
 }
 
 /** Before anything is asked of leaders, so that the first attempt is not lost. */
-async function know(cluster: Cluster, topic: string, { timeoutMs, signal }: CallOptions): Promise<void> {
+export async function knowTopic(cluster: Cluster, topic: string, { timeoutMs, signal }: CallOptions): Promise<void> {
   if (cluster.metadata.topic(topic) !== undefined) return
   await cluster.metadata.waitForTopic(topic, { timeoutMs: timeoutMs ?? cluster.config.defaultApiTimeoutMs, signal })
 }

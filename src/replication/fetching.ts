@@ -223,6 +223,8 @@ class FetchWait implements PartitionWaiter, Expiring {
       const errorCode = partition.checkAccess(wanted.currentLeaderEpoch, !this.#request.mayReadFromFollower)
       if (log === null || (errorCode !== ErrorCode.NONE && this.#request.replicaId !== DEBUG_CONSUMER)) return true
       if (partition.awaitsFetchOf(this.followerId)) return true
+      // A follower deletes what its leader has deleted (DeleteRecords).
+      if (this.followerId >= 0 && wanted.logStartOffset < log.logStartOffset) return true
       const end = readableEnd(log, this.#request.isolation)
       if (end === wanted.fetchOffset) continue
       if (end < wanted.fetchOffset) {

@@ -16,6 +16,8 @@ export {
   type AppendRequest,
   type AppendResult,
   type CurrentLeader,
+  type DeleteRecordsParameters,
+  type DeleteRecordsResult,
   type EpochEndOffset,
   type EpochEndParameters,
   type EpochEndResult,

@@ -88,6 +88,8 @@ export class Partition {
   readonly #awaitingEnd = new OffsetQueue()
   /** acks=all: waits for the high watermark. */
   readonly #awaitingHighWatermark = new OffsetQueue()
+  /** DeleteRecords: waits for the replicas' log starts. */
+  readonly #awaitingLowWatermark = new OffsetQueue()
   readonly #waiters = new Set<PartitionWaiter>()
   readonly #proofs: LeadershipProofs
 
@@ -214,6 +216,7 @@ export class Partition {
     this.#role = role
     this.#awaitingEnd.failAll(errorCode)
     this.#awaitingHighWatermark.failAll(errorCode)
+    this.#awaitingLowWatermark.failAll(errorCode)
     this.#proofs.failAll()
     this.#wakeAll()
   }
@@ -341,6 +344,7 @@ export class Partition {
     remote.fetched(fetchOffset, logStartOffset, log.countedEndOffset, this.#context.clock.monotonic())
     this.#maybeExpandIsr(role, log, remote)
     if (before !== fetchOffset && this.#advanceHighWatermark()) this.#wakeAll()
+    this.#serveLowWatermark()
   }
 
   /** Returns whether it moved. */
@@ -378,6 +382,39 @@ export class Partition {
     return this.#context.metadata.aliveBroker(brokerId) !== null
   }
 
+  // ---------------------------------------------------------------- deleting records
+
+  /** Smallest log start among this leader and its living followers; −1 where one is not known, or nothing is led here. */
+  get lowWatermark(): number {
+    const role = this.#role
+    if (role.kind !== 'leader' || this.#log === null) return -1
+    let offset = this.#log.logStartOffset
+    for (const remote of role.remotes.values())
+      if (this.#isAlive(remote.brokerId)) offset = Math.min(offset, remote.logStartOffset)
+    return offset
+  }
+
+  /** Moves the log's start to `offset`, −1 for the high watermark. Returns where that is, or why it is refused. */
+  deleteRecords(offset: number): { readonly offset: number } | { readonly errorCode: number } {
+    const errorCode = this.checkAccess(-1, true)
+    if (errorCode !== ErrorCode.NONE) return { errorCode }
+    const log = this.#log!
+    if (!log.config.cleanupPolicy.includes('delete')) return { errorCode: ErrorCode.POLICY_VIOLATION }
+    const start = offset === -1 ? log.highWatermark : offset
+    if (start < 0 || start > log.highWatermark) return { errorCode: ErrorCode.OFFSET_OUT_OF_RANGE }
+    if (log.raiseLogStart(start)) this.#wakeAll()
+    return { offset: start }
+  }
+
+  awaitLowWatermark(wait: OffsetWait): void {
+    this.#awaitingLowWatermark.add(wait)
+    this.#serveLowWatermark()
+  }
+
+  #serveLowWatermark(): void {
+    if (this.#awaitingLowWatermark.size > 0) this.#awaitingLowWatermark.reached(this.lowWatermark, ErrorCode.NONE)
+  }
+
   // ---------------------------------------------------------------- the ISR
 
   /** Lets in a follower that has reached the high watermark and the start of this epoch (KAFKA-7128). */
@@ -392,6 +429,7 @@ export class Partition {
   /** Followers may have gone, or been away for too long, and are waited for no longer, although nothing was fetched. */
   reconsiderFollowers(): void {
     if (this.#advanceHighWatermark()) this.#wakeAll()
+    this.#serveLowWatermark()
   }
 
   /** Throws out followers that have not caught up for `replica.lag.time.max.ms`, as of `nowMs`. */

@@ -16,14 +16,16 @@ import { FetcherPool } from './fetcher-pool.ts'
 import { IsrChanges } from './isr-changes.ts'
 import { listOffset } from './list-offsets.ts'
 import { Partition, type PartitionContext } from './partition.ts'
+import { PartitionsWait } from './partitions-wait.ts'
 import type { AlterPartitionSender, LeaderConnector, MetadataView, ReplicationEvents, TopicConfigs } from './ports.ts'
-import { ProduceWait } from './produce-wait.ts'
 import { DEFAULT_REPLICATION_CONFIG, type ReplicationConfig } from './replication-config.ts'
 import type {
   AppendEntry,
   AppendRequest,
   AppendResult,
   CurrentLeader,
+  DeleteRecordsParameters,
+  DeleteRecordsResult,
   EpochEndParameters,
   EpochEndResult,
   FetchPartitionParameters,
@@ -271,7 +273,7 @@ export class ReplicaManager {
     })
     if (waits.length === 0 || request.acks === 0) return results
     const indexes = waits.map(({ index }) => index)
-    const waiting = new ProduceWait(results, indexes, request.timeoutMs, this.#deadlines)
+    const waiting = new PartitionsWait(results, indexes, acknowledged, request.timeoutMs, this.#deadlines)
     for (const { index, partition, offset } of waits)
       partition.await({ offset, done: (errorCode) => waiting.complete(index, errorCode) }, request.acks)
     return waiting.done
@@ -328,6 +330,38 @@ export class ReplicaManager {
       currentLeader: null,
     }
     return { result, wait: { partition, offset: appended.lastOffset + 1 } }
+  }
+
+  /**
+   * Moves the starts of logs forward (KIP-107), synchronously; answered when every living replica has moved its own, or
+   * the time is over. Source: ReplicaManager.deleteRecords.
+   */
+  deleteRecords({
+    timeoutMs,
+    partitions,
+  }: DeleteRecordsParameters): DeleteRecordsResult[] | Promise<DeleteRecordsResult[]> {
+    const waits: { index: number; partition: Partition; offset: number }[] = []
+    const results = partitions.map(({ topic, partition: index, offset }, at): DeleteRecordsResult => {
+      const refused = (errorCode: number) => ({ topic, partition: index, errorCode, lowWatermark: -1 })
+      if (this.#options.isInternalTopic(topic)) return refused(ErrorCode.INVALID_TOPIC_EXCEPTION)
+      const partition = this.#lookUp(topic, index)
+      if (typeof partition === 'number') return refused(partition)
+      const start = partition.deleteRecords(offset)
+      if ('errorCode' in start) return refused(start.errorCode)
+      waits.push({ index: at, partition, offset: start.offset })
+      return { topic, partition: index, errorCode: ErrorCode.NONE, lowWatermark: start.offset }
+    })
+    if (waits.length === 0) return results
+    const settled = (result: DeleteRecordsResult, errorCode: number): DeleteRecordsResult => ({
+      ...result,
+      errorCode,
+      lowWatermark: this.partition(result.topic, result.partition)?.lowWatermark ?? -1,
+    })
+    const indexes = waits.map(({ index }) => index)
+    const waiting = new PartitionsWait(results, indexes, settled, timeoutMs, this.#deadlines)
+    for (const { index, partition, offset } of waits)
+      partition.awaitLowWatermark({ offset, done: (errorCode) => waiting.complete(index, errorCode) })
+    return waiting.done
   }
 
   // ---------------------------------------------------------------- reading
@@ -463,6 +497,12 @@ function refusal(
     recordErrors: NO_RECORD_ERRORS,
     currentLeader,
   }
+}
+
+/** A record that was not acknowledged has no place that a client may count on. */
+function acknowledged(result: AppendResult, errorCode: number): AppendResult {
+  if (errorCode === ErrorCode.NONE) return result
+  return { ...result, errorCode, baseOffset: -1, logAppendTimeMs: -1, logStartOffset: -1 }
 }
 
 function leaderOf(partition: Partition): CurrentLeader | null {

@@ -1,343 +1,18 @@
-/**
- * Three brokers' replica managers, each in a simulated process with a disk of its own, joined by calls instead of
- * sockets, under a controller of a few lines.
- */
+/** Replicas that agree, lose their leaders, lag and come back. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { ByteReader, ByteWriter } from '#base'
 import { ErrorCode } from '#protocol'
-import { AlterPartition, type AlterPartitionResponse } from '#protocol/messages/alter-partition'
-import { Fetch } from '#protocol/messages/fetch'
 import type { LeaderAndIsrRequest } from '#protocol/messages/leader-and-isr'
-import type { ListOffsetsResponse } from '#protocol/messages/list-offsets'
-import { RecordBatchBuilder, batchesOf } from '#protocol/records'
-import {
-  DEFAULT_REPLICATION_CONFIG,
-  ReplicaManager,
-  type AppendResult,
-  type Faults,
-  type LeaderEndpoint,
-} from '#replication'
+import { batchesOf } from '#protocol/records'
 import { World } from '#simulation'
-import { LogManager, logConfig, type LogConfig } from '#storage'
 
-const TOPIC = 't'
-const TOPIC_ID = 'AAECAwQFBgcICQoLDA0ODw'
-const FETCH_VERSION = 17
-const config = { ...DEFAULT_REPLICATION_CONFIG, replicaLagTimeMaxMs: 2000, replicaFetchBackoffMs: 100 }
-
-class TestBroker {
-  readonly id: number
-  manager: ReplicaManager | null = null
-  logs: LogManager | null = null
-  epoch = 0
-  /** Fetches of others from this broker fail, and its own from others. */
-  isCutOff = false
-  constructor(id: number) {
-    this.id = id
-  }
-}
-
-class TestCluster {
-  readonly world: World
-  readonly brokers = [1, 2, 3].map((id) => new TestBroker(id))
-  readonly state = { leader: 1, leaderEpoch: 0, isr: [1, 2, 3], partitionEpoch: 0 }
-  controllerEpoch = 1
-  alterations = 0
-  /** What the controller answers to AlterPartition instead of carrying it out. */
-  alterError: number = ErrorCode.NONE
-  readonly #faults: Partial<Faults>
-  readonly #logConfig: LogConfig
-
-  constructor(seed: number, faults: Partial<Faults> = {}, logOverrides: Partial<LogConfig> = {}) {
-    this.world = new World(seed)
-    this.#faults = faults
-    this.#logConfig = logConfig(logOverrides)
-  }
-
-  static async started(
-    seed: number,
-    faults?: Partial<Faults>,
-    logOverrides?: Partial<LogConfig>,
-  ): Promise<TestCluster> {
-    const cluster = new TestCluster(seed, faults, logOverrides)
-    for (const { id } of cluster.brokers) await cluster.start(id)
-    cluster.announce()
-    await cluster.world.run(100)
-    return cluster
-  }
-
-  broker(id: number): TestBroker {
-    return this.brokers[id - 1]!
-  }
-
-  manager(id: number): ReplicaManager {
-    return this.broker(id).manager!
-  }
-
-  isAlive(id: number): boolean {
-    return this.world.process(`b${id}`).isRunning && this.broker(id).manager !== null
-  }
-
-  async start(id: number): Promise<void> {
-    const broker = this.broker(id)
-    broker.epoch += 1
-    this.world.process(`b${id}`).start(async (platform) => {
-      const topicConfig = (): LogConfig => this.#logConfig
-      const logs = await LogManager.open({ platform, directories: ['/data'], topicConfig })
-      broker.logs = logs
-      broker.manager = new ReplicaManager({
-        platform,
-        brokerId: id,
-        config,
-        logs,
-        topicConfigs: { of: topicConfig },
-        metadata: {
-          aliveBroker: (other) => (this.isAlive(other) ? { id: other, host: `b${other}`, port: 1 } : null),
-          hasPartition: (topic, partition) => topic === TOPIC && partition === 0,
-        },
-        leaders: { endpoint: (leader) => this.#endpoint(broker, this.broker(leader.id)) },
-        alterPartitions: { send: (request) => this.#alterPartition(id, throughWire(AlterPartition, 3, request)) },
-        isInternalTopic: () => false,
-        brokerEpoch: () => broker.epoch,
-        faults: this.#faults,
-      })
-      broker.manager.start()
-    })
-    assert.ok(await this.world.runUntil(() => broker.manager !== null, 10_000))
-  }
-
-  crash(id: number, powerFails = false): void {
-    this.broker(id).manager = null
-    const process = this.world.process(`b${id}`)
-    if (powerFails) process.powerFail()
-    else process.crash()
-  }
-
-  /** LeaderAndIsr with the present state to every broker that lives. */
-  announce(to: readonly number[] = [1, 2, 3]): void {
-    for (const id of to) if (this.isAlive(id)) this.manager(id).becomeLeaderOrFollower(this.leaderAndIsr(id))
-    for (const id of to) if (this.isAlive(id)) this.manager(id).metadataChanged()
-  }
-
-  leaderAndIsr(receiver: number): LeaderAndIsrRequest {
-    const { leader, leaderEpoch, isr, partitionEpoch } = this.state
-    return {
-      controllerId: 0,
-      isKRaftController: false,
-      controllerEpoch: this.controllerEpoch,
-      brokerEpoch: this.broker(receiver).epoch,
-      type: 0,
-      ungroupedPartitionStates: [],
-      liveLeaders: [],
-      topicStates: [
-        {
-          topicName: TOPIC,
-          topicId: TOPIC_ID,
-          partitionStates: [
-            {
-              topicName: TOPIC,
-              partitionIndex: 0,
-              controllerEpoch: this.controllerEpoch,
-              leader,
-              leaderEpoch,
-              isr: [...isr],
-              partitionEpoch,
-              replicas: [1, 2, 3],
-              addingReplicas: [],
-              removingReplicas: [],
-              isNew: false,
-              leaderRecoveryState: 0,
-            },
-          ],
-        },
-      ],
-    }
-  }
-
-  /** A new leader; dead ones leave the ISR. */
-  elect(leader: number, isr = this.state.isr.filter((id) => this.isAlive(id))): void {
-    Object.assign(this.state, {
-      leader,
-      isr,
-      leaderEpoch: this.state.leaderEpoch + 1,
-      partitionEpoch: this.state.partitionEpoch + 1,
-    })
-    this.announce()
-  }
-
-  async #alterPartition(
-    from: number,
-    request: ReturnType<typeof throughWire<typeof AlterPartition>>,
-  ): Promise<AlterPartitionResponse> {
-    if (this.broker(from).isCutOff) throw new Error('cut off')
-    await Promise.resolve()
-    this.alterations += 1
-    const wanted = request.topics[0]!.partitions[0]!
-    let errorCode = this.alterError
-    if (errorCode === ErrorCode.NONE && wanted.leaderEpoch < this.state.leaderEpoch)
-      errorCode = ErrorCode.FENCED_LEADER_EPOCH
-    if (errorCode === ErrorCode.NONE && wanted.partitionEpoch !== this.state.partitionEpoch)
-      errorCode = ErrorCode.INVALID_UPDATE_VERSION
-    if (errorCode === ErrorCode.NONE) {
-      this.state.isr = wanted.newIsrWithEpochs.map(({ brokerId }) => brokerId).sort(byId)
-      this.state.partitionEpoch += 1
-    }
-    const { leader, leaderEpoch, isr, partitionEpoch } = this.state
-    const partition = {
-      partitionIndex: 0,
-      errorCode,
-      leaderId: leader,
-      leaderEpoch,
-      isr: [...isr],
-      leaderRecoveryState: 0,
-      partitionEpoch,
-    }
-    return { throttleTimeMs: 0, errorCode: 0, topics: [{ topicName: '', topicId: TOPIC_ID, partitions: [partition] }] }
-  }
-
-  #endpoint(own: TestBroker, leader: TestBroker): LeaderEndpoint {
-    const reach = async (): Promise<ReplicaManager> => {
-      await Promise.resolve()
-      if (own.isCutOff || leader.isCutOff || !this.isAlive(leader.id))
-        throw new Error(`broker ${leader.id} cannot be reached`)
-      return leader.manager!
-    }
-    return {
-      fetch: async (input) => {
-        const manager = await reach()
-        const request = throughWire(Fetch, FETCH_VERSION, input)
-        const fetched = manager.fetch({
-          replicaId: request.replicaState.replicaId,
-          maxWaitMs: request.maxWaitMs,
-          minBytes: request.minBytes,
-          maxBytes: request.maxBytes,
-          isolation: 'logEnd',
-          mayReadFromFollower: false,
-          partitions: request.topics.flatMap(({ topicId, partitions }) =>
-            partitions.map((partition) => ({
-              ...partition,
-              topic: TOPIC,
-              topicId,
-              maxBytes: partition.partitionMaxBytes,
-            })),
-          ),
-        })
-        const result = fetched instanceof Promise ? await fetched : fetched
-        const answers = result.partitions.map((answer) => ({
-          partitionIndex: answer.partition,
-          errorCode: answer.errorCode,
-          highWatermark: answer.highWatermark,
-          lastStableOffset: answer.lastStableOffset,
-          logStartOffset: answer.logStartOffset,
-          abortedTransactions: null,
-          preferredReadReplica: -1,
-          records: answer.records.slice(),
-          ...(answer.divergingEpoch === null ? {} : { divergingEpoch: answer.divergingEpoch }),
-        }))
-        result.release()
-        const writer = new ByteWriter()
-        Fetch.response.encode(writer, { responses: [{ topicId: TOPIC_ID, partitions: answers }] }, FETCH_VERSION)
-        await reach()
-        return Fetch.response.decode(new ByteReader(writer.toBytes()), FETCH_VERSION)
-      },
-      listOffsets: async (request) => {
-        const manager = await reach()
-        const wanted = request.topics[0]!.partitions[0]!
-        const [answer] = manager.listOffsets({
-          replicaId: request.replicaId,
-          isolation: 'logEnd',
-          partitions: [
-            {
-              topic: TOPIC,
-              partition: 0,
-              currentLeaderEpoch: wanted.currentLeaderEpoch ?? -1,
-              timestamp: wanted.timestamp,
-            },
-          ],
-        })
-        return {
-          topics: [{ name: TOPIC, partitions: [{ partitionIndex: 0, ...answer }] }],
-        } as unknown as ListOffsetsResponse
-      },
-      offsetForLeaderEpoch: () => Promise.reject(new Error('not asked')),
-      close: () => {},
-    }
-  }
-
-  /** Produces on a broker; resolves with the answer when it comes. */
-  produce(
-    on: number,
-    options: { acks?: number; value?: number; records?: number; timeoutMs?: number; sequence?: number } = {},
-  ): Promise<AppendResult> {
-    const { acks = -1, value = 1, records = 1, timeoutMs = 1000, sequence } = options
-    const builder = new RecordBatchBuilder(
-      sequence === undefined ? {} : { producerId: 7, producerEpoch: 0, baseSequence: sequence },
-    )
-    for (let index = 0; index < records; index++)
-      builder.append({ timestamp: 1_900_000_000_000, key: null, value: new Uint8Array([value]) })
-    const entries = [{ topic: TOPIC, partition: 0, records: builder.build() }]
-    const answer = this.manager(on).appendRecords({
-      acks,
-      timeoutMs,
-      origin: 'client',
-      internalTopicsAllowed: false,
-      entries,
-    })
-    return Promise.resolve(answer).then(([result]) => result!)
-  }
-
-  /** Produces and lets the world go on until the answer has come. */
-  async produced(on: number, options: Parameters<TestCluster['produce']>[1] = {}): Promise<AppendResult> {
-    let result: AppendResult | null = null
-    void this.produce(on, options).then((answer) => (result = answer))
-    assert.ok(await this.world.runUntil(() => result !== null, 60_000))
-    return result!
-  }
-
-  log(id: number) {
-    return this.manager(id).partition(TOPIC, 0)!.log!
-  }
-
-  /** The values of all records on a broker, from its log. */
-  async values(id: number): Promise<number[]> {
-    const log = this.log(id)
-    const values: number[] = []
-    for (let offset = log.logStartOffset; offset < log.logEndOffset;) {
-      const read = log.read({ offset, maxBytes: 100_000, upTo: log.logEndOffset, minOneBatch: true })
-      if (read instanceof Promise) await this.world.run(100)
-      const { records } = await read
-      for (const batch of batchesOf(records)) {
-        for (const record of batch.records()) values.push(record.value![0]!)
-        offset = batch.nextOffset
-      }
-    }
-    return values
-  }
-
-  isr(): number[] {
-    return [...this.state.isr].sort(byId)
-  }
-}
-
-function byId(a: number, b: number): number {
-  return a - b
-}
-
-/** What comes out at the other end: proves that what the room sends can be sent. */
-function throughWire<
-  A extends {
-    request: { encode(w: ByteWriter, m: never, v: number): void; decode(r: ByteReader, v: number): unknown }
-  },
->(api: A, version: number, message: unknown): ReturnType<A['request']['decode']> {
-  const writer = new ByteWriter()
-  api.request.encode(writer, message as never, version)
-  return api.request.decode(new ByteReader(writer.toBytes()), version) as ReturnType<A['request']['decode']>
-}
+import type { Faults } from './faults.ts'
+import type { AppendResult } from './requests.ts'
+import { TOPIC, TOPIC_ID, TestCluster, byId } from './test-cluster.ts'
 
 test('what is produced with acks=all is on every replica when it is acknowledged', async () => {
-  const cluster = await TestCluster.started(1)
+  const cluster = await TestCluster.started(new World(1))
   for (let value = 0; value < 5; value++) {
     const result = await cluster.produced(1, { value })
     assert.equal(result.errorCode, ErrorCode.NONE)
@@ -354,7 +29,7 @@ test('what is produced with acks=all is on every replica when it is acknowledged
 })
 
 test('acks=1 waits for the leader, acks=0 for nobody, and acks=all gives up after its time', async () => {
-  const cluster = await TestCluster.started(2)
+  const cluster = await TestCluster.started(new World(2))
   cluster.broker(2).isCutOff = true
   assert.equal((await cluster.produced(1, { acks: 1 })).errorCode, ErrorCode.NONE)
   assert.equal((await cluster.produced(1, { acks: 0 })).errorCode, ErrorCode.NONE)
@@ -364,7 +39,7 @@ test('acks=1 waits for the leader, acks=0 for nobody, and acks=all gives up afte
 })
 
 test('a follower that lags leaves the ISR, the high watermark goes on, and it comes back when it has caught up', async () => {
-  const cluster = await TestCluster.started(3)
+  const cluster = await TestCluster.started(new World(3))
   cluster.broker(3).isCutOff = true
   const result = await cluster.produced(1, { timeoutMs: 10_000 })
   assert.equal(result.errorCode, ErrorCode.NONE)
@@ -376,7 +51,7 @@ test('a follower that lags leaves the ISR, the high watermark goes on, and it co
 })
 
 test('a follower outside the ISR that had caught up is waited for until it is gone', async () => {
-  const cluster = await TestCluster.started(3)
+  const cluster = await TestCluster.started(new World(3))
   // As in a controlled shutdown: it has left the ISR, is not let in again, and stops fetching while it is still alive.
   cluster.alterError = ErrorCode.INELIGIBLE_REPLICA
   cluster.elect(1, [1, 2])
@@ -393,7 +68,7 @@ test('a follower outside the ISR that had caught up is waited for until it is go
 })
 
 test('min.insync.replicas: refused before the append, and told when the ISR shrank after it', async () => {
-  const cluster = await TestCluster.started(4, {}, { minInsyncReplicas: 2 })
+  const cluster = await TestCluster.started(new World(4), {}, { minInsyncReplicas: 2 })
   for (const id of [2, 3]) cluster.broker(id).isCutOff = true
   // Both leave the ISR while this one waits: the high watermark does not move with too few replicas.
   const late = await cluster.produced(1, { timeoutMs: 8000 })
@@ -407,7 +82,7 @@ test('min.insync.replicas: refused before the append, and told when the ISR shra
 })
 
 test('a deposed leader cuts what only it had, by epoch, and nothing acknowledged is lost (KAFKA-1211)', async () => {
-  const cluster = await TestCluster.started(5)
+  const cluster = await TestCluster.started(new World(5))
   for (let value = 0; value < 3; value++) await cluster.produced(1, { value })
   cluster.broker(1).isCutOff = true
   await cluster.produced(1, { acks: 1, value: 77, records: 2 })
@@ -421,7 +96,7 @@ test('a deposed leader cuts what only it had, by epoch, and nothing acknowledged
 })
 
 test('two quick failovers leave three equal logs (KAFKA-6361)', async () => {
-  const cluster = await TestCluster.started(6)
+  const cluster = await TestCluster.started(new World(6))
   await cluster.produced(1, { value: 0 })
   // Each leader in turn writes something that nobody fetches.
   for (const id of [1, 2, 3]) cluster.broker(id).isCutOff = true
@@ -437,7 +112,7 @@ test('two quick failovers leave three equal logs (KAFKA-6361)', async () => {
 })
 
 test('the same leader in a new epoch: followers compare again (KAFKA-7164)', async () => {
-  const cluster = await TestCluster.started(7)
+  const cluster = await TestCluster.started(new World(7))
   await cluster.produced(1, { value: 0 })
   cluster.elect(1)
   await cluster.produced(1, { value: 1 })
@@ -454,7 +129,7 @@ test('the same leader in a new epoch: followers compare again (KAFKA-7164)', asy
 })
 
 test('waiting producers hear of a change of leader', async () => {
-  const cluster = await TestCluster.started(8)
+  const cluster = await TestCluster.started(new World(8))
   cluster.broker(1).isCutOff = true
   let answer: AppendResult | null = null
   void cluster.produce(1, { timeoutMs: 30_000 }).then((result) => (answer = result))
@@ -466,7 +141,7 @@ test('waiting producers hear of a change of leader', async () => {
 })
 
 test('a crashed follower recovers and follows on; a crashed leader comes back as a follower', async () => {
-  const cluster = await TestCluster.started(9)
+  const cluster = await TestCluster.started(new World(9))
   for (let value = 0; value < 4; value++) await cluster.produced(1, { value })
   cluster.crash(3)
   assert.equal((await cluster.produced(1, { value: 4, timeoutMs: 10_000 })).errorCode, ErrorCode.NONE)
@@ -485,7 +160,7 @@ test('a crashed follower recovers and follows on; a crashed leader comes back as
 })
 
 test('with flush.messages=1 all three may lose their power at once', async () => {
-  const cluster = await TestCluster.started(10, {}, { flushMessages: 1 })
+  const cluster = await TestCluster.started(new World(10), {}, { flushMessages: 1 })
   for (let value = 0; value < 6; value++) assert.equal((await cluster.produced(1, { value })).errorCode, ErrorCode.NONE)
   for (const id of [1, 2, 3]) cluster.crash(id, true)
   for (const id of [1, 2, 3]) await cluster.start(id)
@@ -495,7 +170,7 @@ test('with flush.messages=1 all three may lose their power at once', async () =>
 })
 
 test('a retried batch is a duplicate on the new leader too, and waits for the high watermark (KAFKA-5494)', async () => {
-  const cluster = await TestCluster.started(11)
+  const cluster = await TestCluster.started(new World(11))
   await cluster.produced(1, { sequence: 0, records: 2 })
   await cluster.produced(1, { sequence: 2, records: 2 })
   cluster.elect(2)
@@ -506,7 +181,7 @@ test('a retried batch is a duplicate on the new leader too, and waits for the hi
 })
 
 test('stale controllers, stale brokers and wrong topics are refused', async () => {
-  const cluster = await TestCluster.started(12)
+  const cluster = await TestCluster.started(new World(12))
   const manager = cluster.manager(1)
   const code = (change: Partial<LeaderAndIsrRequest>): number =>
     manager.becomeLeaderOrFollower({ ...cluster.leaderAndIsr(1), ...change }).errorCode
@@ -541,7 +216,7 @@ test('stale controllers, stale brokers and wrong topics are refused', async () =
 })
 
 test('fetches are checked: epochs, offsets, who asks', async () => {
-  const cluster = await TestCluster.started(13)
+  const cluster = await TestCluster.started(new World(13))
   for (let value = 0; value < 3; value++) await cluster.produced(1, { value })
   cluster.elect(1)
   await cluster.produced(1, { value: 3 })
@@ -582,7 +257,7 @@ test('fetches are checked: epochs, offsets, who asks', async () => {
 })
 
 test('a change of the ISR that the controller refuses is taken back, or stays open until it says more', async () => {
-  const cluster = await TestCluster.started(14)
+  const cluster = await TestCluster.started(new World(14))
   cluster.broker(3).isCutOff = true
   cluster.alterError = ErrorCode.INELIGIBLE_REPLICA
   await cluster.produced(1, { acks: 1 })
@@ -601,7 +276,7 @@ test('a change of the ISR that the controller refuses is taken back, or stays op
 })
 
 test('whom the controller does not let in is not proposed again without a pause', async () => {
-  const cluster = await TestCluster.started(22)
+  const cluster = await TestCluster.started(new World(22))
   cluster.broker(3).isCutOff = true
   await cluster.produced(1, { timeoutMs: 10_000 })
   assert.deepEqual(cluster.isr(), [1, 2])
@@ -618,7 +293,7 @@ test('whom the controller does not let in is not proposed again without a pause'
 
 test('a follower joins the ISR only inside the present epoch (KAFKA-7128)', async () => {
   for (const joinIsrBeforeEpochStart of [false, true]) {
-    const cluster = await TestCluster.started(15, { joinIsrBeforeEpochStart })
+    const cluster = await TestCluster.started(new World(15), { joinIsrBeforeEpochStart })
     await cluster.produced(1, { value: 0 })
     cluster.broker(3).isCutOff = true
     await cluster.produced(1, { value: 1, timeoutMs: 10_000 })
@@ -635,17 +310,17 @@ test('a follower joins the ISR only inside the present epoch (KAFKA-7128)', asyn
 })
 
 test('each seeded fault does what its name says', async () => {
-  const early = await TestCluster.started(16, { acknowledgeBeforeFollowers: true })
+  const early = await TestCluster.started(new World(16), { acknowledgeBeforeFollowers: true })
   for (const id of [2, 3]) early.broker(id).isCutOff = true
   assert.equal((await early.produced(1)).errorCode, ErrorCode.NONE)
 
-  const twice = await TestCluster.started(17, { forgetProducersOnLeaderChange: true })
+  const twice = await TestCluster.started(new World(17), { forgetProducersOnLeaderChange: true })
   await twice.produced(1, { sequence: 0 })
   twice.elect(2)
   assert.equal((await twice.produced(2, { sequence: 0 })).baseOffset, 1)
 
   for (const faults of [{ skipTruncation: true }, { truncateToHighWatermark: true }]) {
-    const diverged = await TestCluster.started(18, faults)
+    const diverged = await TestCluster.started(new World(18), faults)
     await diverged.produced(1, { value: 0 })
     diverged.broker(1).isCutOff = true
     await diverged.produced(1, { acks: 1, value: 66 })
@@ -658,12 +333,15 @@ test('each seeded fault does what its name says', async () => {
     assert.equal(kept, faults.skipTruncation === true)
   }
 
-  const stale = await TestCluster.started(19, { acceptStaleControllerEpoch: true, acceptStaleBrokerEpoch: true })
+  const stale = await TestCluster.started(new World(19), {
+    acceptStaleControllerEpoch: true,
+    acceptStaleBrokerEpoch: true,
+  })
   assert.equal(stale.manager(1).admitController(0, 0), ErrorCode.NONE)
 })
 
 test('an epoch and its start are on disk before the new leader appends (KAFKA-7415)', async () => {
-  const cluster = await TestCluster.started(20)
+  const cluster = await TestCluster.started(new World(20))
   await cluster.produced(1, { value: 0 })
   for (const id of [1, 3]) cluster.broker(id).isCutOff = true
   cluster.elect(2, [1, 2, 3])
@@ -678,7 +356,7 @@ test('an epoch and its start are on disk before the new leader appends (KAFKA-74
 })
 
 test('a LeaderAndIsr that comes while a change of the ISR is under way wins (KAFKA-9672, KAFKA-13091)', async () => {
-  const cluster = await TestCluster.started(21)
+  const cluster = await TestCluster.started(new World(21))
   const leader = cluster.manager(1).partition(TOPIC, 0)!
   cluster.broker(3).isCutOff = true
   cluster.broker(1).isCutOff = true
@@ -698,8 +376,9 @@ test('a LeaderAndIsr that comes while a change of the ISR is under way wins (KAF
 
 /** One seed of chaos: brokers cut off, crashed, restarted, leaders changed at random among the ISR, while one producer sends. */
 async function chaos(seed: number, faults: Partial<Faults> = {}): Promise<void> {
-  const cluster = await TestCluster.started(seed, faults, { segmentBytes: 2000 })
-  const random = cluster.world.random.fork('chaos')
+  const world = new World(seed)
+  const cluster = await TestCluster.started(world, faults, { segmentBytes: 2000 })
+  const random = world.random.fork('chaos')
   const acknowledged: number[] = []
   let value = 0
   const steps = 60 + random.below(40)

@@ -159,3 +159,22 @@ export interface EpochEndResult {
   readonly leaderEpoch: number
   readonly endOffset: number
 }
+
+export interface DeleteRecordsParameters {
+  /** ms that followers may take before the answer is REQUEST_TIMED_OUT; what was moved stays. */
+  readonly timeoutMs: number
+  readonly partitions: readonly {
+    readonly topic: string
+    readonly partition: number
+    /** The first one to keep; −1: the high watermark. */
+    readonly offset: number
+  }[]
+}
+
+export interface DeleteRecordsResult {
+  readonly topic: string
+  readonly partition: number
+  readonly errorCode: number
+  /** Smallest log start among the living replicas; −1 when not known. */
+  readonly lowWatermark: number
+}

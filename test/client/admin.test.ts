@@ -129,4 +129,10 @@ test('offsets, leaders and replicas of partitions', async () => {
   assert.equal((await producer.send(topic, { value: 'after' })).offset, 3)
   const nothing = await admin.partitions.reassign([{ ...place, replicas: null }])
   assert.equal(codeNameOf(nothing.get('moved-0')), 'NO_REASSIGNMENT_IN_PROGRESS')
+
+  assert.deepEqual(await admin.partitions.deleteRecords([{ ...place, before: 2 }]), new Map([['moved-0', 2]]))
+  assert.equal(await offsetAt('earliest'), 2)
+  const beyond = await admin.partitions.deleteRecords([{ ...place, before: 100 }])
+  assert.equal(codeNameOf(beyond.get('moved-0')), 'OFFSET_OUT_OF_RANGE')
+  assert.deepEqual(await admin.partitions.deleteRecords([{ ...place, before: 'end' }]), new Map([['moved-0', 4]]))
 })

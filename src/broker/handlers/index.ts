@@ -7,6 +7,7 @@ import { leaderAndIsr, stopReplica, updateMetadata } from './control-requests.ts
 import { allocateProducerIds, alterPartition, controlledShutdown } from './controller-requests.ts'
 import { createPartitions } from './create-partitions.ts'
 import { createTopics } from './create-topics.ts'
+import { deleteRecords } from './delete-records.ts'
 import { deleteTopics } from './delete-topics.ts'
 import { describeCluster } from './describe-cluster.ts'
 import { describeConfigs } from './describe-configs.ts'
@@ -41,6 +42,7 @@ export const HANDLERS: readonly BrokerHandler[] = [
   apiVersions,
   createTopics,
   deleteTopics,
+  deleteRecords,
   initProducerId,
   offsetForLeaderEpoch,
   describeConfigs,

@@ -1,13 +1,14 @@
 /** What an administrator asks of single partitions: their offsets, another leader, other replicas. */
 import { ErrorCode } from '#protocol'
 import { AlterPartitionReassignments } from '#protocol/messages/alter-partition-reassignments'
+import { DeleteRecords } from '#protocol/messages/delete-records'
 import { ElectLeaders } from '#protocol/messages/elect-leaders'
 import { ListPartitionReassignments } from '#protocol/messages/list-partition-reassignments'
 
 import type { CallOptions, Cluster } from '../cluster/index.ts'
 import { byTopic, compareTopicPartitions, keyOf, type TopicPartition } from '../consumer/topic-partition.ts'
-import { kafkaError, type KafkaError } from '../errors.ts'
-import { EARLIEST_TIMESTAMP, LATEST_TIMESTAMP, listOffsets, type FoundOffset } from '../offsets.ts'
+import { KafkaError, isStaleMetadata, kafkaError } from '../errors.ts'
+import { EARLIEST_TIMESTAMP, LATEST_TIMESTAMP, knowTopic, listOffsets, type FoundOffset } from '../offsets.ts'
 
 /** The first record, behind the last one, or the first record that is not older than a time in ms. */
 export type OffsetPlace = 'earliest' | 'latest' | { readonly timestamp: number }
@@ -28,9 +29,17 @@ export interface Reassignment extends TopicPartition {
   readonly removing: readonly number[]
 }
 
+/** Which records of a partition go. */
+export interface RecordDeletion extends TopicPartition {
+  /** Offset of the first record that stays; `end`: whatever is committed goes. */
+  readonly before: number | 'end'
+}
+
 /** What became of each partition, by `TOPIC-NUMBER`: null, or why it failed. */
 export type PartitionResults = Map<string, KafkaError | null>
 
+/** Asks for deletion up to there. */
+const HIGH_WATERMARK = -1
 const ELECTION_TYPE = { preferred: 0, unclean: 1 } as const
 const PLACE_TIMESTAMP = { earliest: EARLIEST_TIMESTAMP, latest: LATEST_TIMESTAMP } as const
 
@@ -101,6 +110,69 @@ export class PartitionAdmin {
         partitions.map(({ partitionIndex, ...result }) => ({ topic: name, partition: partitionIndex, ...result })),
       ),
     )
+  }
+
+  /**
+   * Deletes what lies before an offset, on every replica (KIP-107). Returns by `TOPIC-NUMBER` the first offset that a replica still
+   * has, or why it failed; OFFSET_OUT_OF_RANGE beyond the high watermark, POLICY_VIOLATION for a topic that is only compacted.
+   */
+  async deleteRecords(
+    deletions: readonly RecordDeletion[],
+    options: CallOptions = {},
+  ): Promise<Map<string, number | KafkaError>> {
+    const results = new Map<string, number | KafkaError>()
+    for (const { topic } of deletions) await knowTopic(this.#cluster, topic, options)
+    await this.#cluster.retry(
+      'DeleteRecords',
+      async () => {
+        const left = deletions.filter((deletion) => {
+          const result = results.get(keyOf(deletion))
+          return result === undefined || (result instanceof KafkaError && result.retriable)
+        })
+        const byLeader = Map.groupBy(
+          left,
+          ({ topic, partition }) => this.#cluster.leaderOf(topic, partition)?.nodeId ?? null,
+        )
+        await Promise.all(
+          Array.from(byLeader, ([leader, list]) => this.#deleteOnLeader(leader, list, results, options)),
+        )
+        for (const result of results.values()) if (result instanceof KafkaError && result.retriable) throw result
+      },
+      options,
+    )
+    return results
+  }
+
+  async #deleteOnLeader(
+    leader: number | null,
+    deletions: readonly RecordDeletion[],
+    results: Map<string, number | KafkaError>,
+    { signal }: CallOptions,
+  ): Promise<void> {
+    const { metadata, config } = this.#cluster
+    if (leader === null) {
+      metadata.requestUpdate()
+      for (const deletion of deletions)
+        results.set(keyOf(deletion), kafkaError(ErrorCode.LEADER_NOT_AVAILABLE, keyOf(deletion)))
+      return
+    }
+    const request = {
+      timeoutMs: config.requestTimeoutMs,
+      topics: Array.from(byTopic(deletions), ([name, list]) => ({
+        name,
+        partitions: list.map(({ partition, before }) => ({
+          partitionIndex: partition,
+          offset: before === 'end' ? HIGH_WATERMARK : before,
+        })),
+      })),
+    }
+    const { topics } = await this.#cluster.send(leader, DeleteRecords, request, { signal })
+    for (const { name, partitions } of topics)
+      for (const { partitionIndex, lowWatermark, errorCode } of partitions) {
+        const key = keyOf({ topic: name, partition: partitionIndex })
+        if (isStaleMetadata(errorCode)) metadata.requestUpdate()
+        results.set(key, errorCode === ErrorCode.NONE ? lowWatermark : kafkaError(errorCode, key))
+      }
   }
 
   /** What moves at present. */
