@@ -455,6 +455,18 @@ test('every version of every API that is advertised has an answer', async (t) =>
         },
       ],
     }),
+    DeleteRecords: () => ({
+      timeoutMs: 1000,
+      topics: [
+        {
+          name: 'v',
+          partitions: [
+            { partitionIndex: 0, offset: -1 },
+            { partitionIndex: 9, offset: 0 },
+          ],
+        },
+      ],
+    }),
     ListOffsets: () => ({
       replicaId: -1,
       topics: [

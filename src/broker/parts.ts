@@ -190,7 +190,11 @@ function joinWorkingParts(base: Base, onOpened: OnOpened): WorkingParts {
 
 function listenToEachOther({ dynamic, topicConfigs }: Base, working: WorkingParts): void {
   const { metadata, replicas, groups, controller } = working
-  dynamic.onChange((changed) => topicConfigs.setBrokerTexts(changed.texts))
+  throttle(replicas, dynamic.config)
+  dynamic.onChange((changed) => {
+    topicConfigs.setBrokerTexts(changed.texts)
+    throttle(replicas, changed)
+  })
   topicConfigs.onChange((topic, topicConfig) => {
     replicas.topicConfigChanged(topic)
     if (topicConfig.uncleanLeaderElectionEnable) controller.onUncleanLeaderElectionEnabled(topic)
@@ -199,6 +203,13 @@ function listenToEachOther({ dynamic, topicConfigs }: Base, working: WorkingPart
     for (const { topic } of removed) if (image.topic(topic) === undefined) topicConfigs.forget(topic)
     if (removed.length > 0) groups.onPartitionsDeleted(removed)
     replicas.metadataChanged()
+  })
+}
+
+function throttle(replicas: ReplicaManager, config: BrokerConfig): void {
+  replicas.setThrottles({
+    leader: config.leaderReplicationThrottledRate,
+    follower: config.followerReplicationThrottledRate,
   })
 }
 

@@ -6,7 +6,7 @@ import { AlterPartition } from '#protocol/messages/alter-partition'
 import { ReplicaManager, type BrokerEndpoint, type Faults, type LeaderEndpoint } from '#replication'
 import type { LogManager } from '#storage'
 
-import type { BrokerConfig } from './config/index.ts'
+import { REPLICA_SELECTORS, type BrokerConfig } from './config/index.ts'
 import type { ControllerClient } from './controller-client.ts'
 import { GROUP_METADATA_TOPIC, isInternalTopic } from './internal-topics.ts'
 import type { MetadataCache } from './metadata-cache.ts'
@@ -37,7 +37,7 @@ export function joinReplicaManager(parts: ReplicationParts): ReplicaManager {
   return new ReplicaManager({
     platform,
     brokerId,
-    config,
+    config: { ...config, replicaSelector: REPLICA_SELECTORS.get(config.replicaSelectorClass ?? '') ?? 'leader' },
     logs,
     topicConfigs,
     faults,
@@ -48,6 +48,7 @@ export function joinReplicaManager(parts: ReplicationParts): ReplicaManager {
         const endpoint = metadata.image.endpoint(id, config.interBrokerListener)
         return endpoint === undefined ? null : { id, host: endpoint.host, port: endpoint.port }
       },
+      rackOf: (id) => metadata.image.brokers.get(id)?.rack ?? null,
       hasPartition: (topic, partition) => metadata.image.partition(topic, partition) !== undefined,
     },
     leaders: { endpoint: (leader, fetcherId) => parts.leader(leader, fetcherId) },

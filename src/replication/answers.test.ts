@@ -40,7 +40,7 @@ async function onBroker(
         brokerId: 1,
         logs,
         topicConfigs: { of: () => logConfig() },
-        metadata: { aliveBroker: () => null, hasPartition: () => true },
+        metadata: { aliveBroker: () => null, rackOf: () => null, hasPartition: () => true },
         leaders: { endpoint: () => assert.fail('nobody is followed') },
         alterPartitions: { send: () => Promise.reject(new Error('there is no controller')) },
         isInternalTopic: () => false,
@@ -111,6 +111,7 @@ function fetchOf(partition: number, fetchOffset: number): FetchRequestParameters
     maxBytes: 1000,
     isolation: 'highWatermark',
     mayReadFromFollower: false,
+    rackId: '',
     partitions: [
       {
         topic: 't',

@@ -6,7 +6,7 @@ import { ErrorCode } from '#protocol'
 import { World } from '#simulation'
 
 import type { DeleteRecordsResult } from './requests.ts'
-import { TOPIC, TestCluster } from './test-cluster.ts'
+import { TOPIC, TestCluster, type TestClusterOptions } from './test-cluster.ts'
 
 const FEW_BYTES = { segmentBytes: 400 }
 
@@ -18,8 +18,8 @@ async function deleted(cluster: TestCluster, offset: number, timeoutMs = 5000): 
   return result!
 }
 
-async function filled(seed: number, logOverrides: Parameters<typeof TestCluster.started>[2] = FEW_BYTES) {
-  const cluster = await TestCluster.started(new World(seed), {}, logOverrides)
+async function filled(seed: number, log: TestClusterOptions['log'] = FEW_BYTES) {
+  const cluster = await TestCluster.started(new World(seed), { log })
   for (let value = 0; value < 20; value++) await cluster.produced(1, { value })
   return cluster
 }

@@ -99,6 +99,8 @@ class FetchPass {
     const errorCode = this.#check(found, wanted)
     if (errorCode !== ErrorCode.NONE) return this.#refuse(wanted, errorCode, leaderOf(found))
     const log = found.log!
+    const preferred = this.#preferredReplica(found, wanted)
+    if (preferred !== null) return this.#sendElsewhere(wanted, log, preferred)
     const diverging = divergingEpoch(log, wanted)
     if (diverging === 'unknown') return this.#refuse(wanted, ErrorCode.OFFSET_OUT_OF_RANGE, null)
     if (diverging !== null) return this.#diverge(wanted, log, diverging)
@@ -106,7 +108,12 @@ class FetchPass {
       return this.#refuse(wanted, ErrorCode.OFFSET_OUT_OF_RANGE, null)
     if (this.#notesProgress && this.#request.replicaId >= 0)
       found.followerFetched(this.#request.replicaId, wanted.fetchOffset, wanted.logStartOffset)
-    return this.#read(wanted, log)
+    return this.#read(wanted, found, log)
+  }
+
+  #preferredReplica(partition: Partition, { fetchOffset }: FetchPartitionParameters): number | null {
+    const { replicaId, rackId, mayReadFromFollower } = this.#request
+    return replicaId >= 0 || !mayReadFromFollower ? null : partition.readReplicaFor(rackId, fetchOffset)
   }
 
   #check(partition: Partition, wanted: FetchPartitionParameters): number {
@@ -120,13 +127,17 @@ class FetchPass {
     return wanted.currentLeaderEpoch >= 0 ? ErrorCode.UNKNOWN_LEADER_EPOCH : ErrorCode.NOT_LEADER_OR_FOLLOWER
   }
 
-  #read(wanted: FetchPartitionParameters, log: Log): void | Promise<void> {
+  #read(wanted: FetchPartitionParameters, partition: Partition, log: Log): void | Promise<void> {
     // What is said of the log is read before the bytes, so that no record lies behind the bounds that go with it.
     const bounds = boundsOf(log)
     const upTo = readableEnd(log, this.#request.isolation)
+    if (partition.holdsBack(this.#request.replicaId)) return this.#add(wanted, log, bounds, upTo, NOTHING_READ)
     const maxBytes = Math.max(0, Math.min(wanted.maxBytes, this.#bytesLeft))
     const request = { offset: wanted.fetchOffset, maxBytes, upTo, minOneBatch: this.bytes === 0 }
-    const add = (read: LogRead): void => this.#add(wanted, log, bounds, upTo, read)
+    const add = (read: LogRead): void => {
+      if (this.#request.replicaId >= 0) partition.fed(read.records.length)
+      this.#add(wanted, log, bounds, upTo, read)
+    }
     const failed = (error: unknown): void => this.#readFailed(wanted, log, error)
     try {
       const read = log.read(request)
@@ -152,6 +163,12 @@ class FetchPass {
     this.bytes += records.length
     this.#bytesLeft -= records.length
     this.#results.push({ ...answer(wanted), ...bounds, records, abortedTransactions: aborted })
+  }
+
+  /** Nothing is read here: the consumer is to ask that replica. */
+  #sendElsewhere(wanted: FetchPartitionParameters, log: Log, preferredReadReplica: number): void {
+    this.mustAnswer = true
+    this.#results.push({ ...answer(wanted), ...boundsOf(log), preferredReadReplica })
   }
 
   #diverge(wanted: FetchPartitionParameters, log: Log, divergingEpoch: EpochEndOffset): void {
@@ -232,6 +249,7 @@ class FetchWait implements PartitionWaiter, Expiring {
         if (log.logEndOffset < wanted.fetchOffset) return true
         continue
       }
+      if (partition.holdsBack(this.followerId)) continue
       bytes += bytesBetween(log, wanted.fetchOffset, end, wanted.maxBytes)
       if (bytes >= this.#request.minBytes) return true
     }
@@ -274,6 +292,7 @@ function boundsOf({ highWatermark, lastStableOffset, logStartOffset }: Log): Log
 }
 
 const NO_RECORDS = new Uint8Array(0)
+const NOTHING_READ: LogRead = { records: NO_RECORDS, hold: null }
 
 function answer({ topic, topicId, partition }: FetchPartitionParameters): FetchPartitionResult {
   return {

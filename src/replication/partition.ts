@@ -17,8 +17,10 @@ import { committed, maximalIsr, pending, type IsrState, type PendingIsr } from '
 import { LeadershipProofs } from './leadership-proofs.ts'
 import { OffsetQueue, type OffsetWait } from './offset-queue.ts'
 import type { MetadataView } from './ports.ts'
+import { chooseReadReplica } from './read-replica.ts'
 import { RemoteReplica } from './remote-replica.ts'
 import type { ReplicationConfig } from './replication-config.ts'
+import { isThrottled, type ReplicationQuota } from './replication-quota.ts'
 
 /** What the partitions of a broker share. */
 export interface PartitionContext {
@@ -28,9 +30,16 @@ export interface PartitionContext {
   readonly config: ReplicationConfig
   readonly metadata: MetadataView
   readonly isrChanges: IsrChanges
+  readonly quotas: ReplicationQuotas
   readonly faults: Faults
   /** The high watermark of a partition that is led here has moved. */
   highWatermarkMoved(partition: Partition): void
+}
+
+/** Shared by all partitions of a broker: what it sends to throttled followers, and what it fetches as one. */
+export interface ReplicationQuotas {
+  readonly leader: ReplicationQuota
+  readonly follower: ReplicationQuota
 }
 
 /** What a controller says of a partition. */
@@ -380,6 +389,46 @@ export class Partition {
 
   #isAlive(brokerId: number): boolean {
     return this.#context.metadata.aliveBroker(brokerId) !== null
+  }
+
+  // ---------------------------------------------------------------- who reads, and how fast
+
+  /** A replica nearer to the consumer than this leader; null: there is none, or nobody is to choose. */
+  readReplicaFor(rack: string, fetchOffset: number): number | null {
+    const role = this.#role
+    const { brokerId, config, metadata } = this.#context
+    if (role.kind !== 'leader' || config.replicaSelector === 'leader') return null
+    const inSync = [...role.remotes.values()].filter((remote) => role.isr.isr.has(remote.brokerId))
+    const rackOf = (id: number): string | null => metadata.rackOf(id)
+    return chooseReadReplica({ rack, leaderRack: rackOf(brokerId), fetchOffset, inSync, rackOf })
+  }
+
+  /** Whether what this leader sends to followers counts against its quota. */
+  get isLeaderThrottled(): boolean {
+    return (
+      this.#log !== null &&
+      isThrottled(this.#log.config.leaderThrottledReplicas, this.partition, this.#context.brokerId)
+    )
+  }
+
+  /** Whether what is fetched here counts against the follower's quota. */
+  get isFollowerThrottled(): boolean {
+    return (
+      this.#log !== null &&
+      isThrottled(this.#log.config.followerThrottledReplicas, this.partition, this.#context.brokerId)
+    )
+  }
+
+  /** A follower that is not in sync gets nothing while the quota is used up. */
+  holdsBack(followerId: number): boolean {
+    return (
+      followerId >= 0 && this.isLeaderThrottled && !this.isr.has(followerId) && this.#context.quotas.leader.isExceeded
+    )
+  }
+
+  /** So many bytes went to a follower. */
+  fed(bytes: number): void {
+    if (this.isLeaderThrottled) this.#context.quotas.leader.record(bytes)
   }
 
   // ---------------------------------------------------------------- deleting records

@@ -46,6 +46,8 @@ export interface AlterPartitionSender {
 export interface MetadataView {
   /** The live broker's address for brokers, or null when it is not alive. */
   aliveBroker(id: number): BrokerEndpoint | null
+  /** The rack of a live broker; null where it has none or is not alive. */
+  rackOf(id: number): string | null
   /** Whether the topic has this partition at all; a request for another one is for an unknown partition. */
   hasPartition(topic: string, partition: number): boolean
 }

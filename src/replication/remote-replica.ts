@@ -7,7 +7,7 @@ export class RemoteReplica {
   logEndOffset = -1
   logStartOffset = -1
   /** When it last had all that the leader had. */
-  #caughtUpMs = -Infinity
+  caughtUpMs = -Infinity
   #lastFetchMs = -Infinity
   /** The leader's end at its last fetch. */
   #leaderEndAtLastFetch = -1
@@ -19,8 +19,8 @@ export class RemoteReplica {
   /** It fetches from `fetchOffset`, while the leader ends at `leaderEndOffset`. */
   fetched(fetchOffset: number, logStartOffset: number, leaderEndOffset: number, nowMs: number): void {
     // Whoever reaches the end that the leader had at the previous fetch had caught up then.
-    if (fetchOffset >= leaderEndOffset) this.#caughtUpMs = Math.max(this.#caughtUpMs, nowMs)
-    else if (fetchOffset >= this.#leaderEndAtLastFetch) this.#caughtUpMs = Math.max(this.#caughtUpMs, this.#lastFetchMs)
+    if (fetchOffset >= leaderEndOffset) this.caughtUpMs = Math.max(this.caughtUpMs, nowMs)
+    else if (fetchOffset >= this.#leaderEndAtLastFetch) this.caughtUpMs = Math.max(this.caughtUpMs, this.#lastFetchMs)
     this.logEndOffset = fetchOffset
     this.logStartOffset = logStartOffset
     this.#leaderEndAtLastFetch = Math.max(leaderEndOffset, this.#leaderEndAtLastFetch)
@@ -38,10 +38,10 @@ export class RemoteReplica {
       this.#leaderEndAtLastFetch = leaderEndOffset
       this.#lastFetchMs = isInSync ? nowMs : -Infinity
     }
-    this.#caughtUpMs = isInSync ? nowMs : -Infinity
+    this.caughtUpMs = isInSync ? nowMs : -Infinity
   }
 
   isCaughtUp(leaderEndOffset: number, nowMs: number, lagMaxMs: number): boolean {
-    return this.logEndOffset === leaderEndOffset || nowMs - this.#caughtUpMs <= lagMaxMs
+    return this.logEndOffset === leaderEndOffset || nowMs - this.caughtUpMs <= lagMaxMs
   }
 }

@@ -15,6 +15,7 @@ import { overlapStart } from './overlap.ts'
 import type { Partition } from './partition.ts'
 import type { LeaderEndpoint } from './ports.ts'
 import type { ReplicationConfig } from './replication-config.ts'
+import type { ReplicationQuota } from './replication-quota.ts'
 import { ListOffsetsTimestamp } from './requests.ts'
 
 export interface ReplicaFetcherOptions {
@@ -25,6 +26,8 @@ export interface ReplicaFetcherOptions {
   readonly clock: Clock
   readonly logger: Logger
   readonly faults: Faults
+  /** For partitions that are throttled and not in sync. */
+  readonly quota: ReplicationQuota
   brokerEpoch(): number
 }
 
@@ -35,6 +38,8 @@ interface Followed {
   readyMs: number
   /** Failures in a row: each doubles the pause before the next try. */
   failures: number
+  /** Had all that the leader had committed, as of the last answer. */
+  isInSync: boolean
   /** Nothing was fetched in this epoch yet. */
   isNew: boolean
   /** The leader does not know our epoch, or fenced it: wait for the controller. */
@@ -47,6 +52,8 @@ type FetchedPartition = FetchResponse['responses'][number]['partitions'][number]
 
 /** Pause after a first failure, in ms. */
 const FIRST_BACKOFF_MS = 50
+/** Before a partition is looked at again whose quota is used up. */
+const HELD_BACK_MS = 100
 
 export class ReplicaFetcher {
   readonly #options: ReplicaFetcherOptions
@@ -81,6 +88,7 @@ export class ReplicaFetcher {
       leaderEpoch: partition.leaderEpoch,
       readyMs: -Infinity,
       failures: 0,
+      isInSync: false,
       isNew: true,
       isFenced: false,
       hidesEpoch: false,
@@ -140,6 +148,10 @@ export class ReplicaFetcher {
     const nowMs = this.#options.clock.monotonic()
     for (const [key, followed] of this.#followed) {
       if (followed.isFenced || followed.readyMs > nowMs) continue
+      if (this.#isHeldBack(followed)) {
+        followed.readyMs = nowMs + HELD_BACK_MS
+        continue
+      }
       const log = this.#logOf(key, followed)
       if (log === null) continue
       // What this broker appended when it led, or fetched just now, must count before the leader is told that it is here.
@@ -149,6 +161,11 @@ export class ReplicaFetcher {
       targets.set(key, this.#targetOf(followed, log))
     }
     return targets
+  }
+
+  #isHeldBack({ partition, isInSync }: Followed): boolean {
+    const { quota } = this.#options
+    return !isInSync && quota.isExceeded && partition.isFollowerThrottled
   }
 
   /** A log without any epoch can only go by its high watermark; others are compared with the leader's by epoch. */
@@ -226,7 +243,9 @@ export class ReplicaFetcher {
     for (const { log } of appended) log.writePending()
     for (const { key, followed, log, answer } of appended) {
       if (!log.isSettled) await log.settle()
-      if (this.#logOf(key, followed) === log) followLeaderBounds(log, answer)
+      if (this.#logOf(key, followed) !== log) continue
+      followLeaderBounds(log, answer)
+      followed.isInSync = log.logEndOffset >= answer.highWatermark
     }
     for (const { key, followed } of outOfRange) await this.#onOutOfRange(key, followed)
   }
@@ -235,6 +254,7 @@ export class ReplicaFetcher {
     if (records === null || records.length === 0) return true
     try {
       log.appendAsFollower(records)
+      if (followed.partition.isFollowerThrottled) this.#options.quota.record(records.length)
       return true
     } catch (error) {
       if (!(error instanceof FollowerAppendError)) throw error

@@ -15,10 +15,11 @@ import { fetchPartitions } from './fetching.ts'
 import { FetcherPool } from './fetcher-pool.ts'
 import { IsrChanges } from './isr-changes.ts'
 import { listOffset } from './list-offsets.ts'
-import { Partition, type PartitionContext } from './partition.ts'
+import { Partition, type PartitionContext, type ReplicationQuotas } from './partition.ts'
 import { PartitionsWait } from './partitions-wait.ts'
 import type { AlterPartitionSender, LeaderConnector, MetadataView, ReplicationEvents, TopicConfigs } from './ports.ts'
 import { DEFAULT_REPLICATION_CONFIG, type ReplicationConfig } from './replication-config.ts'
+import { ReplicationQuota } from './replication-quota.ts'
 import type {
   AppendEntry,
   AppendRequest,
@@ -74,6 +75,7 @@ export class ReplicaManager {
   readonly #expectedFollowers: ExpectedFollowers
   readonly #isrChanges: IsrChanges
   readonly #fetchers: FetcherPool
+  readonly #quotas: ReplicationQuotas
   readonly #context: PartitionContext
   /** Highest controller epoch seen; requests of earlier ones come from the dead. */
   #controllerEpoch = 0
@@ -95,11 +97,13 @@ export class ReplicaManager {
     const brokerEpoch = (): number => options.brokerEpoch()
     this.#isrChanges = new IsrChanges({ brokerId, clock, logger, sender: options.alterPartitions, brokerEpoch })
     const shared = { brokerId, clock, logger, config: this.#config, faults: this.#faults }
-    this.#fetchers = new FetcherPool({ ...shared, leaders, metadata, brokerEpoch })
+    this.#quotas = { leader: this.#quota(), follower: this.#quota() }
+    this.#fetchers = new FetcherPool({ ...shared, leaders, metadata, brokerEpoch, quota: this.#quotas.follower })
     this.#context = {
       ...shared,
       metadata,
       isrChanges: this.#isrChanges,
+      quotas: this.#quotas,
       highWatermarkMoved: (partition) =>
         this.#tell((events) => events.onHighWatermark?.(partition.topic, partition.partition, partition.highWatermark)),
     }
@@ -115,6 +119,20 @@ export class ReplicaManager {
         partition.maybeShrinkIsr(nowMs)
         partition.reconsiderFollowers()
       }
+    })
+  }
+
+  /** Bytes per second for replicas that are throttled; `Infinity`: no bound. */
+  setThrottles({ leader, follower }: { readonly leader: number; readonly follower: number }): void {
+    this.#quotas.leader.limit = leader
+    this.#quotas.follower.limit = follower
+  }
+
+  #quota(): ReplicationQuota {
+    const { replicationQuotaWindowNum, replicationQuotaWindowSizeSeconds } = this.#config
+    return new ReplicationQuota(this.#clock, {
+      samples: replicationQuotaWindowNum,
+      sampleMs: replicationQuotaWindowSizeSeconds * 1000,
     })
   }
 

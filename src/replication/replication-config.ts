@@ -1,3 +1,5 @@
+import type { ReplicaSelector } from './read-replica.ts'
+
 /** The broker's settings that steer replication, under Kafka's names, with 3.9's defaults. */
 export interface ReplicationConfig {
   readonly replicaLagTimeMaxMs: number
@@ -10,6 +12,9 @@ export interface ReplicationConfig {
   readonly replicaFetchBackoffMs: number
   /** The most that any fetch may ask for. */
   readonly fetchMaxBytes: number
+  readonly replicaSelector: ReplicaSelector
+  readonly replicationQuotaWindowNum: number
+  readonly replicationQuotaWindowSizeSeconds: number
 }
 
 export const DEFAULT_REPLICATION_CONFIG: ReplicationConfig = {
@@ -22,4 +27,7 @@ export const DEFAULT_REPLICATION_CONFIG: ReplicationConfig = {
   replicaFetchResponseMaxBytes: 10_485_760,
   replicaFetchBackoffMs: 1000,
   fetchMaxBytes: 57_671_680,
+  replicaSelector: 'leader',
+  replicationQuotaWindowNum: 11,
+  replicationQuotaWindowSizeSeconds: 1,
 }

@@ -68,7 +68,7 @@ test('a follower outside the ISR that had caught up is waited for until it is go
 })
 
 test('min.insync.replicas: refused before the append, and told when the ISR shrank after it', async () => {
-  const cluster = await TestCluster.started(new World(4), {}, { minInsyncReplicas: 2 })
+  const cluster = await TestCluster.started(new World(4), { log: { minInsyncReplicas: 2 } })
   for (const id of [2, 3]) cluster.broker(id).isCutOff = true
   // Both leave the ISR while this one waits: the high watermark does not move with too few replicas.
   const late = await cluster.produced(1, { timeoutMs: 8000 })
@@ -160,7 +160,7 @@ test('a crashed follower recovers and follows on; a crashed leader comes back as
 })
 
 test('with flush.messages=1 all three may lose their power at once', async () => {
-  const cluster = await TestCluster.started(new World(10), {}, { flushMessages: 1 })
+  const cluster = await TestCluster.started(new World(10), { log: { flushMessages: 1 } })
   for (let value = 0; value < 6; value++) assert.equal((await cluster.produced(1, { value })).errorCode, ErrorCode.NONE)
   for (const id of [1, 2, 3]) cluster.crash(id, true)
   for (const id of [1, 2, 3]) await cluster.start(id)
@@ -236,6 +236,7 @@ test('fetches are checked: epochs, offsets, who asks', async () => {
       maxBytes: 10_000,
       isolation: replicaId < 0 ? 'highWatermark' : 'logEnd',
       mayReadFromFollower: false,
+      rackId: '',
       partitions: [{ ...wanted, currentLeaderEpoch: -1, lastFetchedEpoch: -1, ...change }],
     })
     result.release()
@@ -293,7 +294,7 @@ test('whom the controller does not let in is not proposed again without a pause'
 
 test('a follower joins the ISR only inside the present epoch (KAFKA-7128)', async () => {
   for (const joinIsrBeforeEpochStart of [false, true]) {
-    const cluster = await TestCluster.started(new World(15), { joinIsrBeforeEpochStart })
+    const cluster = await TestCluster.started(new World(15), { faults: { joinIsrBeforeEpochStart } })
     await cluster.produced(1, { value: 0 })
     cluster.broker(3).isCutOff = true
     await cluster.produced(1, { value: 1, timeoutMs: 10_000 })
@@ -310,17 +311,17 @@ test('a follower joins the ISR only inside the present epoch (KAFKA-7128)', asyn
 })
 
 test('each seeded fault does what its name says', async () => {
-  const early = await TestCluster.started(new World(16), { acknowledgeBeforeFollowers: true })
+  const early = await TestCluster.started(new World(16), { faults: { acknowledgeBeforeFollowers: true } })
   for (const id of [2, 3]) early.broker(id).isCutOff = true
   assert.equal((await early.produced(1)).errorCode, ErrorCode.NONE)
 
-  const twice = await TestCluster.started(new World(17), { forgetProducersOnLeaderChange: true })
+  const twice = await TestCluster.started(new World(17), { faults: { forgetProducersOnLeaderChange: true } })
   await twice.produced(1, { sequence: 0 })
   twice.elect(2)
   assert.equal((await twice.produced(2, { sequence: 0 })).baseOffset, 1)
 
   for (const faults of [{ skipTruncation: true }, { truncateToHighWatermark: true }]) {
-    const diverged = await TestCluster.started(new World(18), faults)
+    const diverged = await TestCluster.started(new World(18), { faults })
     await diverged.produced(1, { value: 0 })
     diverged.broker(1).isCutOff = true
     await diverged.produced(1, { acks: 1, value: 66 })
@@ -334,8 +335,10 @@ test('each seeded fault does what its name says', async () => {
   }
 
   const stale = await TestCluster.started(new World(19), {
-    acceptStaleControllerEpoch: true,
-    acceptStaleBrokerEpoch: true,
+    faults: {
+      acceptStaleControllerEpoch: true,
+      acceptStaleBrokerEpoch: true,
+    },
   })
   assert.equal(stale.manager(1).admitController(0, 0), ErrorCode.NONE)
 })
@@ -377,7 +380,7 @@ test('a LeaderAndIsr that comes while a change of the ISR is under way wins (KAF
 /** One seed of chaos: brokers cut off, crashed, restarted, leaders changed at random among the ISR, while one producer sends. */
 async function chaos(seed: number, faults: Partial<Faults> = {}): Promise<void> {
   const world = new World(seed)
-  const cluster = await TestCluster.started(world, faults, { segmentBytes: 2000 })
+  const cluster = await TestCluster.started(world, { faults, log: { segmentBytes: 2000 } })
   const random = world.random.fork('chaos')
   const acknowledged: number[] = []
   let value = 0

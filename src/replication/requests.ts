@@ -54,6 +54,8 @@ export interface FetchRequestParameters {
   readonly isolation: FetchIsolation
   /** When given, a consumer may read from a follower too (Fetch 11 and later). */
   readonly mayReadFromFollower: boolean
+  /** The consumer's rack, for the choice of a replica near it; '' where there is none. */
+  readonly rackId: string
   readonly partitions: readonly FetchPartitionParameters[]
 }
 

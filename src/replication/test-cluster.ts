@@ -17,7 +17,7 @@ import { LogManager, logConfig, type LogConfig } from '#storage'
 import type { Faults } from './faults.ts'
 import type { LeaderEndpoint } from './ports.ts'
 import { ReplicaManager } from './replica-manager.ts'
-import { DEFAULT_REPLICATION_CONFIG } from './replication-config.ts'
+import { DEFAULT_REPLICATION_CONFIG, type ReplicationConfig } from './replication-config.ts'
 import type { AppendResult } from './requests.ts'
 
 /** The part of the simulated world that is needed here; only tests may import it. */
@@ -37,7 +37,7 @@ export interface TestWorld {
 export const TOPIC = 't'
 export const TOPIC_ID = 'AAECAwQFBgcICQoLDA0ODw'
 const FETCH_VERSION = 17
-const config = { ...DEFAULT_REPLICATION_CONFIG, replicaLagTimeMaxMs: 2000, replicaFetchBackoffMs: 100 }
+const QUICK = { ...DEFAULT_REPLICATION_CONFIG, replicaLagTimeMaxMs: 2000, replicaFetchBackoffMs: 100 }
 
 class TestBroker {
   readonly id: number
@@ -51,6 +51,12 @@ class TestBroker {
   }
 }
 
+export interface TestClusterOptions {
+  readonly faults?: Partial<Faults>
+  readonly config?: Partial<ReplicationConfig>
+  readonly log?: Partial<LogConfig>
+}
+
 export class TestCluster {
   readonly world: TestWorld
   readonly brokers = [1, 2, 3].map((id) => new TestBroker(id))
@@ -60,20 +66,18 @@ export class TestCluster {
   /** What the controller answers to AlterPartition instead of carrying it out. */
   alterError: number = ErrorCode.NONE
   readonly #faults: Partial<Faults>
+  readonly #config: ReplicationConfig
   readonly #logConfig: LogConfig
 
-  constructor(world: TestWorld, faults: Partial<Faults> = {}, logOverrides: Partial<LogConfig> = {}) {
+  constructor(world: TestWorld, { faults = {}, config = {}, log = {} }: TestClusterOptions = {}) {
     this.world = world
     this.#faults = faults
-    this.#logConfig = logConfig(logOverrides)
+    this.#config = { ...QUICK, ...config }
+    this.#logConfig = logConfig(log)
   }
 
-  static async started(
-    world: TestWorld,
-    faults?: Partial<Faults>,
-    logOverrides?: Partial<LogConfig>,
-  ): Promise<TestCluster> {
-    const cluster = new TestCluster(world, faults, logOverrides)
+  static async started(world: TestWorld, options?: TestClusterOptions): Promise<TestCluster> {
+    const cluster = new TestCluster(world, options)
     for (const { id } of cluster.brokers) await cluster.start(id)
     cluster.announce()
     await cluster.world.run(100)
@@ -102,11 +106,12 @@ export class TestCluster {
       broker.manager = new ReplicaManager({
         platform,
         brokerId: id,
-        config,
+        config: this.#config,
         logs,
         topicConfigs: { of: topicConfig },
         metadata: {
           aliveBroker: (other) => (this.isAlive(other) ? { id: other, host: `b${other}`, port: 1 } : null),
+          rackOf: (other) => (this.isAlive(other) ? `rack-${other}` : null),
           hasPartition: (topic, partition) => topic === TOPIC && partition === 0,
         },
         leaders: { endpoint: (leader) => this.#endpoint(broker, this.broker(leader.id)) },
@@ -227,6 +232,7 @@ export class TestCluster {
           maxBytes: request.maxBytes,
           isolation: 'logEnd',
           mayReadFromFollower: false,
+          rackId: '',
           partitions: request.topics.flatMap(({ topicId, partitions }) =>
             partitions.map((partition) => ({
               ...partition,
@@ -281,14 +287,21 @@ export class TestCluster {
   /** Produces on a broker; resolves with the answer when it comes. */
   produce(
     on: number,
-    options: { acks?: number; value?: number; records?: number; timeoutMs?: number; sequence?: number } = {},
+    options: {
+      acks?: number
+      value?: number
+      records?: number
+      timeoutMs?: number
+      sequence?: number
+      bytes?: number
+    } = {},
   ): Promise<AppendResult> {
-    const { acks = -1, value = 1, records = 1, timeoutMs = 1000, sequence } = options
+    const { acks = -1, value = 1, records = 1, timeoutMs = 1000, sequence, bytes = 1 } = options
     const builder = new RecordBatchBuilder(
       sequence === undefined ? {} : { producerId: 7, producerEpoch: 0, baseSequence: sequence },
     )
     for (let index = 0; index < records; index++)
-      builder.append({ timestamp: 1_900_000_000_000, key: null, value: new Uint8Array([value]) })
+      builder.append({ timestamp: 1_900_000_000_000, key: null, value: new Uint8Array(bytes).fill(value) })
     const entries = [{ topic: TOPIC, partition: 0, records: builder.build() }]
     const answer = this.manager(on).appendRecords({
       acks,

@@ -16,6 +16,9 @@ export interface LogConfig {
   readonly flushMessages: number
   /** A sync is due when the oldest unsynced record is this old. `UNLIMITED`: never. */
   readonly flushMs: number
+  /** Replicas whose fetching, or feeding, is slowed (KIP-73): `partition:broker`, or `*`. */
+  readonly followerThrottledReplicas: readonly string[]
+  readonly leaderThrottledReplicas: readonly string[]
   readonly indexIntervalBytes: number
   readonly maxCompactionLagMs: number
   /** Largest record batch that a client may append, in bytes. */
@@ -59,6 +62,8 @@ export const DEFAULT_LOG_CONFIG: LogConfig = {
   fileDeleteDelayMs: 60_000,
   flushMessages: UNLIMITED,
   flushMs: UNLIMITED,
+  followerThrottledReplicas: [],
+  leaderThrottledReplicas: [],
   indexIntervalBytes: 4096,
   maxCompactionLagMs: UNLIMITED,
   maxMessageBytes: 1_048_588,

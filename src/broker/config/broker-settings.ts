@@ -13,6 +13,12 @@ const clusterLater: SettingOptions = { dynamic: 'cluster', effect: 'later' }
 const moot: SettingOptions = { effect: 'moot' }
 const later: SettingOptions = { effect: 'later' }
 
+/** What `replica.selector.class` may name. */
+export const REPLICA_SELECTORS: ReadonlyMap<string, 'leader' | 'rack-aware'> = new Map([
+  ['org.apache.kafka.common.replica.RackAwareReplicaSelector', 'rack-aware'],
+  ['org.apache.kafka.common.replica.LeaderSelector', 'leader'],
+])
+
 const identity = {
   'broker.id': int('-1', 'Id of this broker in the cluster; -1 takes the next free one above reserved.broker.max.id.'),
   'node.id': int('-1', 'Another name for broker.id.'),
@@ -281,7 +287,14 @@ const replication = {
   'replica.high.watermark.checkpoint.interval.ms': long('5000', 'How often the high watermarks are written, in ms.'),
   'num.replica.fetchers': int('1', 'Fetchers per leader broker.', cluster),
   'num.replica.alter.log.dirs.threads': int(null, 'Threads that move replicas between directories.', moot),
-  'replica.selector.class': string(null, 'Java class that chooses the replica that a consumer reads from.', later),
+  'replica.selector.class': string(
+    null,
+    "Who chooses the replica that a consumer reads from: Kafka's RackAwareReplicaSelector prefers one in its rack, LeaderSelector takes the leader.",
+    {
+      check: (text) =>
+        REPLICA_SELECTORS.has(text) ? null : `there are ${[...REPLICA_SELECTORS.keys()].join(' and ')}`,
+    },
+  ),
   'fetch.max.bytes': int('57671680', 'Bytes that one answer to a fetch holds at most.', { min: 1024 }),
   'max.incremental.fetch.session.cache.slots': int('1000', 'Incremental fetch sessions that the broker keeps.', {
     min: 0,
@@ -418,8 +431,18 @@ const transactions = {
 const quotas = {
   'quota.window.num': int('11', 'Samples of a client quota.', { min: 1, effect: 'later' }),
   'quota.window.size.seconds': int('1', 'Span of a sample, in s.', { min: 1, effect: 'later' }),
-  'replication.quota.window.num': int('11', 'Samples of a replication quota.', { min: 1, effect: 'later' }),
-  'replication.quota.window.size.seconds': int('1', 'Span of a sample, in s.', { min: 1, effect: 'later' }),
+  'replication.quota.window.num': int('11', 'Samples of a replication quota.', { min: 1 }),
+  'replication.quota.window.size.seconds': int('1', 'Span of a sample, in s.', { min: 1 }),
+  'leader.replication.throttled.rate': long(
+    MAX_LONG,
+    'Bytes per second that a leader sends to throttled followers that are not in sync.',
+    { min: 0, ...cluster },
+  ),
+  'follower.replication.throttled.rate': long(
+    MAX_LONG,
+    'Bytes per second that a follower fetches for throttled replicas that are not in sync.',
+    { min: 0, ...cluster },
+  ),
   'alter.log.dirs.replication.quota.window.num': int('11', 'Samples of the quota on moves between directories.', {
     min: 1,
     effect: 'later',

@@ -9,6 +9,7 @@ export {
   type BrokerTexts,
   type SourcedText,
 } from './broker-config.ts'
+export { REPLICA_SELECTORS } from './broker-settings.ts'
 export type { ListenerEndpoint } from './listeners.ts'
 export { parseProperties } from './properties.ts'
 export { ConfigError, SettingType, splitList, type Setting } from './setting.ts'

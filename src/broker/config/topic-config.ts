@@ -14,7 +14,6 @@ const later: SettingOptions = { effect: 'later' }
 const refused: SettingOptions = { effect: 'refused' }
 
 const throttledReplicas: SettingOptions = {
-  effect: 'later',
   check: (text) =>
     text === '' || text === '*' || /^\d+:\d+(?:\s*,\s*\d+:\d+)*$/.test(text)
       ? null
@@ -221,6 +220,8 @@ export function topicLogConfig(
     fileDeleteDelayMs: unbounded(read('file.delete.delay.ms')),
     flushMessages: unbounded(read('flush.messages')),
     flushMs: unbounded(read('flush.ms')),
+    followerThrottledReplicas: read('follower.replication.throttled.replicas'),
+    leaderThrottledReplicas: read('leader.replication.throttled.replicas'),
     indexIntervalBytes: read('index.interval.bytes'),
     maxCompactionLagMs: unbounded(read('max.compaction.lag.ms')),
     maxMessageBytes: read('max.message.bytes'),

@@ -36,6 +36,7 @@ export const fetch = handler(
       maxBytes: message.maxBytes,
       isolation: isolationOf(replicaId, message.isolationLevel),
       mayReadFromFollower: apiVersion >= 11 && replicaId === CONSUMER_ID,
+      rackId: message.rackId,
       partitions: asked,
     })
     const settle = (result: Awaited<typeof fetched>): Settled<FetchResponseInput> => {
