@@ -1,5 +1,6 @@
 /** The programs of others, and ours beside them: where they are, and how to start, drive and end them. */
 export { CLIENTS, type Client, runPython, startKcatGroup, startPython } from './clients.ts'
+export { Ensemble, type EnsembleOptions, EnsembleServer, type Mode, type Place, adminWord } from './ensemble.ts'
 export { type JavaTool, KAFKA_TOOLS, ToolServer, javaArguments, javaTool, startJavaTool } from './java.ts'
 export * from './places.ts'
 export {
@@ -26,6 +27,7 @@ export {
   samsa,
   startSamsaUp,
   startZooKeeper,
+  zooKeeperCommand,
 } from './servers.ts'
 export { KAFKA_VERSIONS, type KafkaVersion, startKafka } from './versions.ts'
 export * from './bytes.ts'

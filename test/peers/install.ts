@@ -10,6 +10,8 @@ import { join } from 'node:path'
 
 import {
   CACHE,
+  CURATOR_CLASSES,
+  CURATOR_JARS,
   FRANZ,
   KAFKA_JARS,
   KAFKA_NEWEST_JARS,
@@ -64,6 +66,17 @@ const STEPS: Record<string, Step> = {
     inputs: ['maven/kafka-newest/pom.xml', 'maven/kafka-oldest/pom.xml'],
     needs: ['zookeeper'],
     commands: [maven('kafka-newest', KAFKA_NEWEST_JARS), maven('kafka-oldest', KAFKA_OLDEST_JARS)],
+  },
+  curator: {
+    inputs: ['maven/curator/pom.xml', 'java/CuratorRecipes.java'],
+    needs: ['kafka versions'],
+    commands: [
+      maven('curator', CURATOR_JARS),
+      command('javac', [
+        ...['-nowarn', '-cp', `${CURATOR_JARS}/*`, '-d', CURATOR_CLASSES],
+        join(PEERS, 'java/CuratorRecipes.java'),
+      ]),
+    ],
   },
   'tool server': {
     inputs: ['java/ToolServer.java'],

@@ -19,15 +19,15 @@ export const TARGET: Implementation = process.env['SAMSA_TARGET'] === 'apache' ?
 
 const APACHE_SERVER_JVM = ['-XX:+UseG1GC', '-XX:MaxGCPauseMillis=20', '-Xshare:auto']
 
-type Properties = Record<string, string | number | boolean>
+export type Properties = Record<string, string | number | boolean>
 
 /** One process that can be started, ended in every way, and started again on the same data. */
 export class Server {
   readonly name: string
   readonly port: number
   readonly directory: string
-  readonly #program: string
-  readonly #arguments: string[]
+  #program: string
+  #arguments: string[]
   #process: Process | null = null
 
   constructor(name: string, port: number, directory: string, command: readonly [string, ...string[]]) {
@@ -61,6 +61,11 @@ export class Server {
   /** What it printed so far, its earlier lives included. */
   get log(): string {
     return statSync(this.logPath, { throwIfNoEntry: false }) === undefined ? '' : readFileSync(this.logPath, 'utf8')
+  }
+
+  /** What is started from now on. */
+  setCommand(command: readonly [string, ...string[]]): void {
+    ;[this.#program, ...this.#arguments] = command
   }
 
   start(): void {
@@ -145,20 +150,21 @@ export async function startZooKeeper({
     '4lw.commands.whitelist': '*',
     ...properties,
   })
-  const command: [string, ...string[]] =
-    implementation === 'apache'
-      ? [
-          'java',
-          ...javaArguments('org.apache.zookeeper.server.quorum.QuorumPeerMain', [file], {
-            heap: '512M',
-            jvm: APACHE_SERVER_JVM,
-          }),
-        ]
-      : samsa('zookeeper', file)
-  const server = new Server('zookeeper', port, directory, command)
+  const server = new Server('zookeeper', port, directory, zooKeeperCommand(implementation, file))
   server.start()
   await server.accepting()
   return server
+}
+
+/** A ZooKeeper server, from its `zoo.cfg`. */
+export function zooKeeperCommand(
+  implementation: Implementation,
+  file: string,
+  { heap = '512M', jvm = [] }: { heap?: string; jvm?: string[] } = {},
+): [string, ...string[]] {
+  if (implementation === 'samsa') return samsa('zookeeper', file)
+  const options = { heap, jvm: [...APACHE_SERVER_JVM, ...jvm] }
+  return ['java', ...javaArguments('org.apache.zookeeper.server.quorum.QuorumPeerMain', [file], options)]
 }
 
 export interface BrokerOptions {
@@ -362,7 +368,7 @@ export function samsa(...args: string[]): [string, ...string[]] {
   return [process.execPath, process.env['SAMSA_BUILT'] === '1' ? SAMSA_BUILT : SAMSA_SOURCE, ...args]
 }
 
-function writeProperties(path: string, properties: Properties): void {
+export function writeProperties(path: string, properties: Properties): void {
   const lines = Object.entries(properties).map(([key, value]) => `${key}=${value}\n`)
   writeFileSync(path, lines.join(''))
 }
