@@ -73,7 +73,11 @@ const STEPS: Record<string, Step> = {
     commands: [
       maven('curator', CURATOR_JARS),
       command('javac', [
-        ...['-nowarn', '-cp', `${CURATOR_JARS}/*`, '-d', CURATOR_CLASSES],
+        '-nowarn',
+        '-cp',
+        `${CURATOR_JARS}/*`,
+        '-d',
+        CURATOR_CLASSES,
         join(PEERS, 'java/CuratorRecipes.java'),
       ]),
     ],

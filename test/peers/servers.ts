@@ -201,11 +201,14 @@ export async function broker(options: BrokerOptions): Promise<Server> {
     'group.initial.rebalance.delay.ms': 0,
     ...options.properties,
   })
-  const command: [string, ...string[]] =
-    implementation === 'apache'
-      ? ['java', ...javaArguments('kafka.Kafka', [file], { heap: options.heap ?? '512M', jvm: APACHE_SERVER_JVM })]
-      : samsa('broker', file)
-  return new Server(`broker-${id}`, port, home, command)
+  return new Server(`broker-${id}`, port, home, brokerCommand(implementation, home, options.heap))
+}
+
+/** A broker, from the `server.properties` in its folder. */
+function brokerCommand(implementation: Implementation, home: string, heap = '512M'): [string, ...string[]] {
+  const file = join(home, 'server.properties')
+  if (implementation === 'samsa') return samsa('broker', file)
+  return ['java', ...javaArguments('kafka.Kafka', [file], { heap, jvm: APACHE_SERVER_JVM })]
 }
 
 /** Sessions of the brokers in the tests, so that a killed one is missed soon. */
@@ -214,6 +217,8 @@ export const SESSION_TIMEOUT_MS = 6000
 export interface ClusterOptions {
   brokers?: number
   implementation?: Implementation
+  /** Of each broker, in a mixed cluster. */
+  implementations?: readonly Implementation[]
   zookeeperImplementation?: Implementation
   /** A server that runs already, perhaps with a chroot. Without it the cluster gets one of its own. */
   zookeeper?: string
@@ -238,7 +243,7 @@ export class Cluster {
   }
 
   static async start(options: ClusterOptions = {}): Promise<Cluster> {
-    const count = options.brokers ?? 3
+    const count = options.brokers ?? options.implementations?.length ?? 3
     const implementation = options.implementation ?? TARGET
     const directory = mkdtempSync(join(tmpdir(), 'samsa-cluster-'))
     const zookeeper =
@@ -251,7 +256,7 @@ export class Cluster {
       const rack = options.racks?.[id - 1]
       brokers.push(
         await broker({
-          implementation,
+          implementation: options.implementations?.[id - 1] ?? implementation,
           directory,
           id,
           zookeeper: connect,
@@ -263,7 +268,11 @@ export class Cluster {
     }
     const cluster = new Cluster(directory, brokers, zookeeper, connect)
     try {
-      for (const server of brokers) server.start()
+      for (const server of brokers) {
+        server.start()
+        // Who is there first becomes the controller.
+        if (options.implementations !== undefined) await server.accepting()
+      }
       await cluster.ready()
     } catch (error) {
       await cluster.close()
@@ -322,6 +331,12 @@ export class Cluster {
           partitions.length === topic.partitions && partitions.every(({ error, leader }) => error === 0 && leader > 0)
         )
       })
+  }
+
+  /** A broker starts as the other kind from now on, on the same data. */
+  become(id: number, implementation: Implementation): void {
+    const server = this.byId(id)
+    server.setCommand(brokerCommand(implementation, server.directory))
   }
 
   async leaderOf(topic: string, partition = 0): Promise<Server> {
