@@ -455,6 +455,7 @@ test('every version of every API that is advertised has an answer', async (t) =>
         },
       ],
     }),
+    AlterReplicaLogDirs: () => ({ dirs: [{ path: '/nowhere', topics: [{ name: 'v', partitions: [0] }] }] }),
     DeleteRecords: () => ({
       timeoutMs: 1000,
       topics: [

@@ -210,6 +210,7 @@ function throttle(replicas: ReplicaManager, config: BrokerConfig): void {
   replicas.setThrottles({
     leader: config.leaderReplicationThrottledRate,
     follower: config.followerReplicationThrottledRate,
+    moves: config.replicaAlterLogDirsIoMaxBytesPerSecond,
   })
 }
 

@@ -29,6 +29,7 @@ export {
   type ListOffsetsParameters,
   type ListOffsetsPartition,
   type ListOffsetsResult,
+  type MoveReplica,
 } from './requests.ts'
 export { Partition, type LeadershipState, type Role } from './partition.ts'
 export { ReplicaManager, type ReplicaManagerOptions } from './replica-manager.ts'

@@ -156,6 +156,7 @@ export class Partition {
 
   useLog(log: Log): void {
     if (this.#log === log) return
+    if (this.#log !== null) this.#log.onEndMoved = () => {}
     this.#log = log
     log.onEndMoved = () => this.#endMoved()
   }

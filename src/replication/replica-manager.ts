@@ -15,6 +15,7 @@ import { fetchPartitions } from './fetching.ts'
 import { FetcherPool } from './fetcher-pool.ts'
 import { IsrChanges } from './isr-changes.ts'
 import { listOffset } from './list-offsets.ts'
+import { LogMoves } from './log-moves.ts'
 import { Partition, type PartitionContext, type ReplicationQuotas } from './partition.ts'
 import { PartitionsWait } from './partitions-wait.ts'
 import type { AlterPartitionSender, LeaderConnector, MetadataView, ReplicationEvents, TopicConfigs } from './ports.ts'
@@ -34,6 +35,7 @@ import type {
   FetchResult,
   ListOffsetsParameters,
   ListOffsetsResult,
+  MoveReplica,
 } from './requests.ts'
 
 export interface ReplicaManagerOptions {
@@ -63,6 +65,16 @@ const NO_EPOCH = -1
 /** What one log may be ahead of its file before those who produce to it wait. */
 const UNWRITTEN_BYTES_MAX = 16 * 1024 * 1024
 
+/** Bytes per second; `Infinity`: no bound. */
+export interface Throttles {
+  /** Sent to throttled followers. */
+  readonly leader: number
+  /** Fetched for throttled replicas. */
+  readonly follower: number
+  /** Copied from one log directory to another. */
+  readonly moves: number
+}
+
 export class ReplicaManager {
   readonly #options: ReplicaManagerOptions
   readonly #clock: Clock
@@ -75,7 +87,9 @@ export class ReplicaManager {
   readonly #expectedFollowers: ExpectedFollowers
   readonly #isrChanges: IsrChanges
   readonly #fetchers: FetcherPool
+  readonly #moves: LogMoves
   readonly #quotas: ReplicationQuotas
+  readonly #moveQuota: ReplicationQuota
   readonly #context: PartitionContext
   /** Highest controller epoch seen; requests of earlier ones come from the dead. */
   #controllerEpoch = 0
@@ -97,7 +111,12 @@ export class ReplicaManager {
     const brokerEpoch = (): number => options.brokerEpoch()
     this.#isrChanges = new IsrChanges({ brokerId, clock, logger, sender: options.alterPartitions, brokerEpoch })
     const shared = { brokerId, clock, logger, config: this.#config, faults: this.#faults }
-    this.#quotas = { leader: this.#quota(), follower: this.#quota() }
+    const { replicationQuotaWindowNum: samples, replicationQuotaWindowSizeSeconds: seconds } = this.#config
+    const quota = (): ReplicationQuota => new ReplicationQuota(clock, { samples, sampleMs: seconds * 1000 })
+    this.#quotas = { leader: quota(), follower: quota() }
+    this.#moveQuota = quota()
+    const bytesMax = this.#config.replicaFetchMaxBytes
+    this.#moves = new LogMoves({ clock, logger, logs: options.logs, quota: this.#moveQuota, bytesMax })
     this.#fetchers = new FetcherPool({ ...shared, leaders, metadata, brokerEpoch, quota: this.#quotas.follower })
     this.#context = {
       ...shared,
@@ -122,18 +141,10 @@ export class ReplicaManager {
     })
   }
 
-  /** Bytes per second for replicas that are throttled; `Infinity`: no bound. */
-  setThrottles({ leader, follower }: { readonly leader: number; readonly follower: number }): void {
+  setThrottles({ leader, follower, moves }: Throttles): void {
     this.#quotas.leader.limit = leader
     this.#quotas.follower.limit = follower
-  }
-
-  #quota(): ReplicationQuota {
-    const { replicationQuotaWindowNum, replicationQuotaWindowSizeSeconds } = this.#config
-    return new ReplicationQuota(this.#clock, {
-      samples: replicationQuotaWindowNum,
-      sampleMs: replicationQuotaWindowSizeSeconds * 1000,
-    })
+    this.#moveQuota.limit = moves
   }
 
   partition(topic: string, partition: number): Partition | null {
@@ -205,6 +216,7 @@ export class ReplicaManager {
       return ErrorCode.KAFKA_STORAGE_ERROR
     }
     this.#partitions.set(key, partition)
+    this.#moves.resume(partition)
     if (state.leader === this.#options.brokerId) this.#lead(key, partition, state)
     else this.#follow(key, partition, state)
     return ErrorCode.NONE
@@ -268,6 +280,7 @@ export class ReplicaManager {
       this.#fetchers.remove(key)
       if (deletes) {
         this.#partitions.delete(key)
+        this.#moves.cancel(partition)
         partition.delete()
       }
       this.#tell((events) => events.onFollower?.(topic, index, deletes ? null : partition.leaderEpoch))
@@ -382,6 +395,30 @@ export class ReplicaManager {
     return waiting.done
   }
 
+  /**
+   * AlterReplicaLogDirs: begins to move replicas to other directories of this broker; returns an error code for each. One that is
+   * not here yet is made there. Source: ReplicaManager.alterReplicaLogDirs.
+   */
+  moveReplicas(moves: readonly MoveReplica[]): number[] {
+    return moves.map(({ topic, partition: index, directory: path }) => {
+      const directory = this.#logs.directory(path)
+      if (directory === null) return ErrorCode.LOG_DIR_NOT_FOUND
+      if (directory.isOffline || this.#logs.isOffline(topic, index)) return ErrorCode.KAFKA_STORAGE_ERROR
+      const partition = this.partition(topic, index)
+      if (partition === null || partition.log === null) {
+        this.#logs.wantIn(directory, { topic, partition: index })
+        return ErrorCode.REPLICA_NOT_AVAILABLE
+      }
+      try {
+        this.#moves.start(partition, directory)
+        return ErrorCode.NONE
+      } catch (error) {
+        if (!(error instanceof OfflineLogError)) throw error
+        return ErrorCode.KAFKA_STORAGE_ERROR
+      }
+    })
+  }
+
   // ---------------------------------------------------------------- reading
 
   /** At once where there is enough to read or something to say, else when there is or `maxWaitMs` is over. */
@@ -488,6 +525,7 @@ export class ReplicaManager {
     this.#isClosed = true
     for (const timer of this.#timers) timer.cancel()
     this.#fetchers.close()
+    this.#moves.close()
     this.#isrChanges.close()
     for (const partition of this.#partitions.values()) partition.delete()
     this.#partitions.clear()

@@ -25,7 +25,8 @@ async function catchUpMs(throttled: 'leader' | 'follower' | 'nobody', bytesPerSe
     config: { replicaFetchMaxBytes: 2 * BYTES_OF_RECORD },
     log: throttled === 'nobody' ? {} : named,
   })
-  for (const id of [1, 3]) cluster.manager(id).setThrottles({ leader: bytesPerSecond, follower: bytesPerSecond })
+  for (const id of [1, 3])
+    cluster.manager(id).setThrottles({ leader: bytesPerSecond, follower: bytesPerSecond, moves: Infinity })
   cluster.broker(3).isCutOff = true
   for (let value = 0; value < RECORDS; value++) await cluster.produced(1, { acks: 1, value, bytes: BYTES_OF_RECORD })
   await cluster.world.run(4000)

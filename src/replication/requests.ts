@@ -162,6 +162,13 @@ export interface EpochEndResult {
   readonly endOffset: number
 }
 
+export interface MoveReplica {
+  readonly topic: string
+  readonly partition: number
+  /** A log directory of this broker. */
+  readonly directory: string
+}
+
 export interface DeleteRecordsParameters {
   /** ms that followers may take before the answer is REQUEST_TIMED_OUT; what was moved stays. */
   readonly timeoutMs: number

@@ -55,6 +55,7 @@ export interface TestClusterOptions {
   readonly faults?: Partial<Faults>
   readonly config?: Partial<ReplicationConfig>
   readonly log?: Partial<LogConfig>
+  readonly directories?: readonly string[]
 }
 
 export class TestCluster {
@@ -68,12 +69,17 @@ export class TestCluster {
   readonly #faults: Partial<Faults>
   readonly #config: ReplicationConfig
   readonly #logConfig: LogConfig
+  readonly #directories: readonly string[]
 
-  constructor(world: TestWorld, { faults = {}, config = {}, log = {} }: TestClusterOptions = {}) {
+  constructor(
+    world: TestWorld,
+    { faults = {}, config = {}, log = {}, directories = ['/data'] }: TestClusterOptions = {},
+  ) {
     this.world = world
     this.#faults = faults
     this.#config = { ...QUICK, ...config }
     this.#logConfig = logConfig(log)
+    this.#directories = directories
   }
 
   static async started(world: TestWorld, options?: TestClusterOptions): Promise<TestCluster> {
@@ -101,7 +107,7 @@ export class TestCluster {
     broker.epoch += 1
     this.world.process(`b${id}`).start(async (platform) => {
       const topicConfig = (): LogConfig => this.#logConfig
-      const logs = await LogManager.open({ platform, directories: ['/data'], topicConfig })
+      const logs = await LogManager.open({ platform, directories: this.#directories, topicConfig })
       broker.logs = logs
       broker.manager = new ReplicaManager({
         platform,

@@ -36,6 +36,8 @@ export interface LogToLoad {
   readonly directory: LogDirectory
   readonly topic: string
   readonly partition: number
+  /** Of the folder, where it is not the partition's. */
+  readonly folderName?: string
   readonly config: LogConfig
   /** From the directory's checkpoints; 0 where they do not name the partition. */
   readonly recoveryPoint: number
@@ -47,7 +49,7 @@ export interface LogToLoad {
 
 /** Makes a new, empty log; its folder must not exist. */
 export function createLog(log: LogToLoad, environment: LogEnvironment): Log {
-  const folder = joinPath(log.directory.path, partitionName(log.topic, log.partition))
+  const folder = folderOf(log)
   log.directory.files.makeDirectory(folder)
   const segment = new LogSegment(log.directory.files, folder, 0, environment.clock.now(), true)
   const start = { logStartOffset: 0, logEndOffset: 0, recoveryPoint: 0, highWatermark: 0 }
@@ -56,8 +58,11 @@ export function createLog(log: LogToLoad, environment: LogEnvironment): Log {
 }
 
 export async function loadLog(log: LogToLoad, environment: LogEnvironment): Promise<Log> {
-  const folder = joinPath(log.directory.path, partitionName(log.topic, log.partition))
-  return await new Loader(log, folder, environment).load()
+  return await new Loader(log, folderOf(log), environment).load()
+}
+
+function folderOf({ directory, topic, partition, folderName }: LogToLoad): string {
+  return joinPath(directory.path, folderName ?? partitionName(topic, partition))
 }
 
 class Loader {

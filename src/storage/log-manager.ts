@@ -17,8 +17,11 @@ import {
   LOG_START_OFFSET_FILE,
   RECOVERY_POINT_FILE,
   deletedFolderName,
+  futureFolderName,
   isDeletedFolder,
+  parseFutureFolder,
   parsePartitionName,
+  strayFolderName,
   partitionName,
   type TopicPartition,
 } from './names.ts'
@@ -60,6 +63,10 @@ export class LogManager {
   readonly #directories: LogDirectory[] = []
   readonly #locks = new Map<LogDirectory, FileLock>()
   readonly #logs = new Map<string, Log>()
+  /** Replicas on their way to another directory: they take the place of the partition's log when they have all of it. */
+  readonly #futures = new Map<string, Log>()
+  /** Where logs are to be made that are not there yet, as somebody asked. */
+  readonly #wanted = new Map<string, LogDirectory>()
   /** Partitions whose directory has failed: they must not be made anew elsewhere. */
   readonly #offline = new Set<string>()
   readonly #checkpoints = new Map<string, WholeFile>()
@@ -92,6 +99,7 @@ export class LogManager {
     const manager = new LogManager(options)
     try {
       for (const path of options.directories) await manager.#openDirectory(path)
+      manager.#finishMoves()
       assert(options.directories.length > 0, 'a broker has a log directory')
       if (manager.liveDirectories.length === 0) throw new Error('none of the log directories can be used')
     } catch (error) {
@@ -116,6 +124,19 @@ export class LogManager {
 
   log(topic: string, partition: number): Log | null {
     return this.#logs.get(partitionName(topic, partition)) ?? null
+  }
+
+  /** The partition's replica in the directory that it moves to; null when it does not move. */
+  futureLog(topic: string, partition: number): Log | null {
+    return this.#futures.get(partitionName(topic, partition)) ?? null
+  }
+
+  get futureLogs(): Iterable<Log> {
+    return this.#futures.values()
+  }
+
+  directory(path: string): LogDirectory | null {
+    return this.#directories.find((directory) => directory.path === path) ?? null
   }
 
   /** Whether the partition's replica lies in a directory that has failed. */
@@ -157,23 +178,54 @@ export class LogManager {
     const highWatermarks = this.#readCheckpoint(directory, HIGH_WATERMARK_FILE)
     for (const name of files.list(directory.path)) {
       if (isDeletedFolder(name)) this.#removeLater(joinPath(directory.path, name), 0)
-      const named = parsePartitionName(name)
+      const future = parseFutureFolder(name)
+      const named = future ?? parsePartitionName(name)
       if (named === null || files.stat(joinPath(directory.path, name)).kind !== 'directory') continue
-      if (this.#logs.has(name))
-        throw new Error(`${name} lies in ${directory.path} and in ${this.#logs.get(name)!.directory.path}`)
+      const key = partitionName(named.topic, named.partition)
+      const logs = future === null ? this.#logs : this.#futures
       const log = await loadLog(
         {
           directory,
           ...named,
+          folderName: name,
           config: this.#options.topicConfig(named.topic),
-          recoveryPoint: recoveryPoints.get(name) ?? 0,
-          logStartOffset: logStartOffsets.get(name) ?? 0,
-          highWatermark: highWatermarks.get(name) ?? 0,
+          recoveryPoint: recoveryPoints.get(key) ?? 0,
+          logStartOffset: logStartOffsets.get(key) ?? 0,
+          highWatermark: highWatermarks.get(key) ?? 0,
           isClean,
         },
         this.#environment,
       )
-      this.#logs.set(name, log)
+      const rival = logs.get(key)
+      logs.set(key, rival === undefined ? log : this.#laterOf(rival, log))
+    }
+  }
+
+  /**
+   * A power failure may have kept the one rename of a move and not the other. The log that reaches further is it; the other one is
+   * put aside under a name that nothing takes for a partition's.
+   */
+  #laterOf(one: Log, other: Log): Log {
+    const isOther =
+      other.latestEpoch > one.latestEpoch ||
+      (other.latestEpoch === one.latestEpoch && other.logEndOffset > one.logEndOffset)
+    const [later, former] = isOther ? [other, one] : [one, other]
+    const { directory, name } = former
+    const aside = joinPath(directory.path, strayFolderName(name, this.#options.platform.random.bytes(16)))
+    former.renameFolder(aside)
+    this.#options.platform.logger.warn(
+      `${name} lies in ${later.directory.path} and in ${directory.path}: it is kept where it reaches further, the other one is ${aside} now`,
+    )
+    return later
+  }
+
+  /** A crash between the two renames of a move left the new folder only. */
+  #finishMoves(): void {
+    for (const [name, future] of this.#futures) {
+      if (this.#logs.has(name) || this.#offline.has(name)) continue
+      future.moveFolder(joinPath(future.directory.path, name))
+      this.#futures.delete(name)
+      this.#logs.set(name, future)
     }
   }
 
@@ -223,7 +275,8 @@ export class LogManager {
     const present = this.#logs.get(name)
     if (present !== undefined) return present
     if (this.#offline.has(name)) throw new OfflineLogError(`${name} lies in a log directory that has failed`)
-    const directory = this.#directoryForNewLog()
+    const directory = this.#wanted.get(name) ?? this.#directoryForNewLog()
+    this.#wanted.delete(name)
     const config = this.#options.topicConfig(topic)
     try {
       const start = { recoveryPoint: 0, logStartOffset: 0, highWatermark: 0, isClean: true }
@@ -237,6 +290,11 @@ export class LogManager {
     }
   }
 
+  *#everyLog(): Generator<Log> {
+    yield* this.#logs.values()
+    yield* this.#futures.values()
+  }
+
   #directoryForNewLog(): LogDirectory {
     const counts = new Map<LogDirectory, number>(this.liveDirectories.map((directory) => [directory, 0]))
     for (const { directory } of this.#logs.values())
@@ -247,11 +305,68 @@ export class LogManager {
     return best
   }
 
+  /** The partition's log is made there, should it have to be. */
+  wantIn(directory: LogDirectory, { topic, partition }: TopicPartition): void {
+    this.#wanted.set(partitionName(topic, partition), directory)
+  }
+
+  /** Begins a move: an empty log in `directory` that starts where the partition's does. Throws when the directory fails. */
+  createFuture(log: Log, directory: LogDirectory): Log {
+    assert(!this.#futures.has(log.name), 'a log moves to one directory at a time')
+    const { topic, partition, config } = log
+    const folderName = futureFolderName(log.name, this.#options.platform.random.bytes(16))
+    try {
+      const start = { recoveryPoint: 0, logStartOffset: 0, highWatermark: 0, isClean: true }
+      const future = createLog({ directory, topic, partition, folderName, config, ...start }, this.#environment)
+      if (log.topicId !== null) future.assignTopicId(log.topicId)
+      if (log.logStartOffset > 0) future.truncateFullyAndStartAt(log.logStartOffset)
+      this.#futures.set(log.name, future)
+      return future
+    } catch (cause) {
+      directory.fail(`making ${folderName}`, cause)
+      throw new OfflineLogError(`${folderName} could not be made`, { cause })
+    }
+  }
+
+  /**
+   * The future log, which has all that the partition's has and is idle, takes its place at once; what it leaves behind is deleted.
+   * Null when a directory failed under it.
+   */
+  replaceByFuture(name: string): Log | null {
+    const future = this.#futures.get(name)
+    const former = this.#logs.get(name)
+    assert(future !== undefined && former !== undefined, 'both logs are there')
+    this.#discard(former)
+    if (former.directory.isOffline || future.isOffline) return null
+    try {
+      future.moveFolder(joinPath(future.directory.path, name))
+    } catch (error) {
+      future.directory.fail(`moving ${name}`, error)
+      return null
+    }
+    this.#futures.delete(name)
+    this.#logs.set(name, future)
+    return future
+  }
+
+  /** The partition does not move any more. */
+  dropFuture(name: string): void {
+    const future = this.#futures.get(name)
+    if (future === undefined) return
+    this.#futures.delete(name)
+    this.#discard(future)
+  }
+
   /** Takes the partition's folder out of the way at once, and removes it when `file.delete.delay.ms` has passed. */
   delete(topic: string, partition: number): void {
     const log = this.log(topic, partition)
+    this.dropFuture(partitionName(topic, partition))
     if (log === null) return
     this.#logs.delete(log.name)
+    this.#discard(log)
+  }
+
+  #discard(log: Log): void {
     const { directory } = log
     const folder = joinPath(directory.path, deletedFolderName(log.name, this.#options.platform.random.bytes(16)))
     try {
@@ -276,7 +391,7 @@ export class LogManager {
 
   topicConfigChanged(topic: string): void {
     const config = this.#options.topicConfig(topic)
-    for (const log of this.#logs.values()) if (log.topic === topic) log.updateConfig(config)
+    for (const log of this.#everyLog()) if (log.topic === topic) log.updateConfig(config)
   }
 
   // ---------------------------------------------------------------- checkpoints
@@ -293,7 +408,7 @@ export class LogManager {
 
   async #checkpoint(name: CheckpointName, offsetOf: (log: Log) => number): Promise<void> {
     const writes = this.liveDirectories.map(async (directory) => {
-      const entries = [...this.#logs.values()]
+      const entries = [...this.#everyLog()]
         .filter((log) => log.directory === directory)
         // A log that starts at its first segment needs no entry in the start checkpoint.
         .filter((log) => name !== LOG_START_OFFSET_FILE || log.logStartOffset > log.segmentBaseOffsets[0]!)
@@ -325,6 +440,11 @@ export class LogManager {
       this.#offline.add(log.name)
       log.abandon()
     }
+    for (const [name, future] of this.#futures)
+      if (future.directory === directory) {
+        this.#futures.delete(name)
+        future.abandon()
+      }
     this.onDirectoryFailure(directory, lost)
   }
 
@@ -355,7 +475,7 @@ export class LogManager {
   }
 
   async #closeLogs(directory: LogDirectory): Promise<void> {
-    const logs = [...this.#logs.values()].filter((log) => log.directory === directory)
+    const logs = [...this.#everyLog()].filter((log) => log.directory === directory)
     try {
       await Promise.all(logs.map((log) => log.close()))
     } catch (error) {

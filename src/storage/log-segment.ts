@@ -242,6 +242,14 @@ export class LogSegment {
     this.#isDeleted = true
   }
 
+  /** Its folder was renamed; open files stay open. */
+  movedTo(folder: string): void {
+    this.#folder = folder
+    this.offsetIndex.movedTo(this.#path(INDEX_SUFFIX))
+    this.timeIndex.movedTo(this.#path(TIME_INDEX_SUFFIX))
+    this.transactionIndex.movedTo(this.#path(TRANSACTION_INDEX_SUFFIX))
+  }
+
   closeFile(): void {
     this.#file?.close()
     this.#file = null

@@ -57,6 +57,8 @@ export class LogWriter {
   /** Work behind the appends (syncs, sealing a segment). */
   #background: Promise<void> = Promise.resolve()
   #isSyncing = false
+  /** Pieces of that work that are not done. */
+  #backgroundCount = 0
   /** How often the log was cut: work that began before a cut must not finish as if nothing had happened. */
   #cuts = 0
   #unsyncedFolders: string[]
@@ -305,10 +307,22 @@ export class LogWriter {
 
   /** Owns the promise. What fails after the log was let go of (its folder may be gone) harms nobody. */
   inBackground(what: string, work: Promise<void>): void {
-    const guarded = work.catch((error: unknown) => {
-      if (!this.#isClosed) this.#parts.directory.fail(`${what} of ${this.#parts.name}`, error)
-    })
+    this.#backgroundCount += 1
+    const guarded = work
+      .catch((error: unknown) => {
+        if (!this.#isClosed) this.#parts.directory.fail(`${what} of ${this.#parts.name}`, error)
+      })
+      .finally(() => (this.#backgroundCount -= 1))
     this.#background = Promise.all([this.#background, guarded]).then(() => undefined)
+  }
+
+  get isIdle(): boolean {
+    return this.isSettled && this.#backgroundCount === 0 && !this.#isSyncing
+  }
+
+  /** The log's folder was renamed. */
+  movedTo(from: string, to: string): void {
+    this.#unsyncedFolders = this.#unsyncedFolders.map((folder) => (folder === from ? to : folder))
   }
 
   /** Resolves when the work behind the appends is done. */

@@ -725,6 +725,28 @@ export class Log {
     }
   }
 
+  /** Whether nothing is being written or synced: only then may the folder get another name under a log that lives on. */
+  get isIdle(): boolean {
+    return this.#writer.isIdle
+  }
+
+  /** Resolves when the work behind the appends is done. */
+  idle(): Promise<void> {
+    return this.#writer.idle()
+  }
+
+  /** The folder gets another name, and the log goes on in it; it must be idle. */
+  moveFolder(folder: string): void {
+    assert(this.isIdle, 'a log is idle before its folder is renamed')
+    const former = this.#folder
+    this.directory.files.rename(former, folder)
+    this.#folder = folder
+    this.#epochFile.movedTo(joinPath(folder, LEADER_EPOCH_FILE))
+    for (const segment of this.#segments) segment.movedTo(folder)
+    this.#writer.movedTo(former, folder)
+    this.#writer.noteNewName(this.directory.path)
+  }
+
   /** The partition's folder goes to be deleted under another name. */
   renameFolder(folder: string): void {
     this.abandon()

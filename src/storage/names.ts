@@ -49,6 +49,22 @@ export function deletedFolderName(name: string, unique: Uint8Array): string {
   return `${name.slice(0, Math.min(dash, NAME_BYTES_MAX - suffix.length))}${suffix}`
 }
 
+/** `<topic>-<partition>.<32 hex digits>-future`: a replica on its way to this directory from another one. */
+export function futureFolderName(name: string, unique: Uint8Array): string {
+  return `${name}.${hex(unique)}-future`
+}
+
+/** `<topic>-<partition>.<32 hex digits>-stray`: a replica that is in the way, and kept for people to look at. */
+export function strayFolderName(name: string, unique: Uint8Array): string {
+  return `${name}.${hex(unique)}-stray`
+}
+
+/** The partition whose replica is on its way in such a folder; null for any other. */
+export function parseFutureFolder(name: string): TopicPartition | null {
+  const match = /^(.+)\.[0-9a-f]{32}-future$/.exec(name)
+  return match === null ? null : parsePartitionName(match[1]!)
+}
+
 export function isDeletedFolder(name: string): boolean {
   return /-\d+\.[0-9a-f]{32}-delete$/.test(name)
 }

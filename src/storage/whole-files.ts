@@ -48,7 +48,7 @@ function replace(files: FileSystem, path: string, content: Uint8Array): void | P
 /** A small file that is replaced again and again: versions that are out of date before their turn are left out. */
 export class WholeFile {
   readonly #files: FileSystem
-  readonly #path: string
+  #path: string
   #next: Uint8Array | null = null
   /** A slow write that has not replaced the file yet. As a rule there is none: writes are done when they return. */
   #writing: Promise<void> | null = null
@@ -88,6 +88,11 @@ export class WholeFile {
     const next = this.#next
     this.#next = null
     return next
+  }
+
+  /** Its folder was renamed, and nothing is being written. */
+  movedTo(path: string): void {
+    this.#path = path
   }
 
   /** Makes what was last written safe from a power failure. */

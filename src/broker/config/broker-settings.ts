@@ -438,6 +438,11 @@ const quotas = {
     'Bytes per second that a leader sends to throttled followers that are not in sync.',
     { min: 0, ...cluster },
   ),
+  'replica.alter.log.dirs.io.max.bytes.per.second': long(
+    MAX_LONG,
+    'Bytes per second that are copied from one log directory of the broker to another.',
+    { min: 0, ...cluster },
+  ),
   'follower.replication.throttled.rate': long(
     MAX_LONG,
     'Bytes per second that a follower fetches for throttled replicas that are not in sync.',

@@ -16,7 +16,9 @@ function describe(broker: BrokerServices, directory: LogDirectory, wanted: Descr
   const { path, isOffline } = directory
   const logs = isOffline
     ? []
-    : [...broker.logs.logs].filter((log) => log.directory === directory && isWanted(log, wanted))
+    : [...broker.logs.logs, ...broker.logs.futureLogs].filter(
+        (log) => log.directory === directory && isWanted(log, wanted),
+      )
   return {
     errorCode: isOffline ? ErrorCode.KAFKA_STORAGE_ERROR : ErrorCode.NONE,
     logDir: path,
@@ -26,7 +28,7 @@ function describe(broker: BrokerServices, directory: LogDirectory, wanted: Descr
         partitionIndex: log.partition,
         partitionSize: log.sizeInBytes,
         offsetLag: lagOf(broker, log),
-        isFutureKey: false,
+        isFutureKey: isFuture(broker, log),
       })),
     })),
   }
@@ -36,8 +38,14 @@ function isWanted({ topic, partition }: Log, wanted: DescribeLogDirsRequest['top
   return wanted === null || wanted.some((each) => each.topic === topic && each.partitions.includes(partition))
 }
 
-/** How far a follower's log ends behind the high watermark that it was told. */
+function isFuture({ logs }: BrokerServices, log: Log): boolean {
+  return logs.futureLog(log.topic, log.partition) === log
+}
+
+/** How far a move is behind its log; how far a follower's log ends behind the high watermark that it was told. */
 function lagOf({ replicas }: BrokerServices, log: Log): number {
   const partition = replicas.partition(log.topic, log.partition)
+  if (partition !== null && partition.log !== log)
+    return Math.max(0, (partition.log?.logEndOffset ?? 0) - log.logEndOffset)
   return partition === null || partition.isLeader ? 0 : Math.max(0, log.highWatermark - log.logEndOffset)
 }

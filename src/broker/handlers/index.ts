@@ -2,6 +2,7 @@
 import type { AdvertisedApi } from '../services.ts'
 import { alterConfigs, incrementalAlterConfigs } from './alter-configs.ts'
 import { alterPartitionReassignments } from './alter-partition-reassignments.ts'
+import { alterReplicaLogDirs } from './alter-replica-log-dirs.ts'
 import { apiVersions } from './api-versions.ts'
 import { leaderAndIsr, stopReplica, updateMetadata } from './control-requests.ts'
 import { allocateProducerIds, alterPartition, controlledShutdown } from './controller-requests.ts'
@@ -47,6 +48,7 @@ export const HANDLERS: readonly BrokerHandler[] = [
   offsetForLeaderEpoch,
   describeConfigs,
   alterConfigs,
+  alterReplicaLogDirs,
   describeLogDirs,
   createPartitions,
   electLeaders,

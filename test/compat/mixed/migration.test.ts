@@ -66,7 +66,13 @@ class Group {
     await this.#mixed.known('lines', 1)
     await this.#mixed.run('kafka-console-producer', ['--topic', 'lines'], `${lines.join('\n')}\n`)
     const read = await this.#mixed.run('kafka-console-consumer', [
-      ...['--topic', 'lines', '--group', 'readers', '--from-beginning', '--max-messages', String(lines.length)],
+      '--topic',
+      'lines',
+      '--group',
+      'readers',
+      '--from-beginning',
+      '--max-messages',
+      String(lines.length),
     ])
     assert.deepEqual(read.trim().split('\n'), lines)
   }
