@@ -8,9 +8,10 @@ export interface FramedHandler {
   onFrame(frame: Uint8Array, kept: boolean): void
   /**
    * The first four bytes of the connection, before they count as a length: ZooKeeper's admin words stand
-   * there. `true` takes them: what follows is thrown away, and the owner answers with `sendRaw` and `close`.
+   * there. `rest` came along with them, and lives until the call returns. `true` takes them: what follows is thrown away, and the
+   * owner answers with `sendRaw` and `close`.
    */
-  onFirstWord?(word: number): boolean
+  onFirstWord?(word: number, rest: Uint8Array): boolean
   /** The connection is gone, exactly once; nothing is called afterwards. */
   onClose(reason: CloseReason): void
 }
@@ -139,6 +140,15 @@ export class FramedConnection {
     return this.#socket.localPort
   }
 
+  get encrypted(): boolean {
+    return this.#socket.encrypted ?? false
+  }
+
+  /** In DER; null where the peer has shown none. */
+  get peerCertificate(): Uint8Array | null {
+    return this.#socket.peerCertificate ?? null
+  }
+
   get closed(): boolean {
     return this.#closed
   }
@@ -240,7 +250,7 @@ export class FramedConnection {
       used = Math.min(LENGTH_BYTES - this.#heldLength, bytes.length)
       this.#hold(bytes.subarray(0, used))
       if (this.#heldLength < LENGTH_BYTES) return null
-      if (this.#takesFirstWord(readLength(this.#held!, 0))) return null
+      if (this.#takesFirstWord(readLength(this.#held!, 0), bytes, used)) return null
     }
     const frameEnd = LENGTH_BYTES + this.#lengthAt(this.#held!, 0)
     const lacking = Math.min(frameEnd - this.#heldLength, bytes.length - used)
@@ -262,7 +272,7 @@ export class FramedConnection {
     let frameBytes = Infinity
     while (length - at >= LENGTH_BYTES) {
       if (this.#paused || this.#choked || this.#closing) break
-      if (this.#takesFirstWord(readLength(bytes, at))) return
+      if (this.#takesFirstWord(readLength(bytes, at), bytes, at + LENGTH_BYTES)) return
       const end = at + LENGTH_BYTES + this.#lengthAt(bytes, at)
       if (end > length) {
         frameBytes = end - at
@@ -274,10 +284,10 @@ export class FramedConnection {
     if (at < length && !this.#closing) this.#hold(at === 0 ? bytes : bytes.subarray(at), frameBytes)
   }
 
-  #takesFirstWord(word: number): boolean {
+  #takesFirstWord(word: number, bytes: Uint8Array, restAt: number): boolean {
     if (this.#firstWordSeen) return false
     this.#firstWordSeen = true
-    this.#deaf = this.#handler?.onFirstWord?.(word) ?? false
+    this.#deaf = this.#handler?.onFirstWord?.(word, bytes.subarray(restAt)) ?? false
     if (this.#deaf) this.#dropHeld()
     return this.#deaf
   }

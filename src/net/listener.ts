@@ -1,4 +1,4 @@
-import type { Clock, Listener, Logger, Network, Socket } from '#platform'
+import type { Clock, Listener, Logger, Network, Socket, TlsListenOptions } from '#platform'
 
 import { FramedConnection, type FramedHandler, type FramedOptions } from './connection.ts'
 
@@ -9,6 +9,8 @@ export interface ConnectionLimitsOptions {
   maxConnectionsPerIp?: number
   /** Bounds of single addresses (`max.connections.per.ip.overrides`). */
   perIpOverrides?: ReadonlyMap<string, number>
+  /** Hears of each connection that was refused. */
+  onRefused?: () => void
 }
 
 /** Counts connections against their bounds. Several listeners of one server share it. */
@@ -16,6 +18,7 @@ export class ConnectionLimits {
   readonly #maxConnections: number
   readonly #maxConnectionsPerIp: number
   readonly #perIpOverrides: ReadonlyMap<string, number>
+  readonly #onRefused: () => void
   readonly #countByIp = new Map<string, number>()
   #count = 0
 
@@ -23,6 +26,7 @@ export class ConnectionLimits {
     this.#maxConnections = options.maxConnections ?? Infinity
     this.#maxConnectionsPerIp = options.maxConnectionsPerIp ?? Infinity
     this.#perIpOverrides = options.perIpOverrides ?? new Map()
+    this.#onRefused = options.onRefused ?? (() => {})
   }
 
   get count(): number {
@@ -31,13 +35,20 @@ export class ConnectionLimits {
 
   /** Counts a connection in and returns null, or tells which bound refuses it. */
   admit(ip: string): string | null {
-    if (this.#count >= this.#maxConnections) return `${this.#count} connections are open, the limit of this server`
+    if (this.#count >= this.#maxConnections)
+      return this.#refuse(`${this.#count} connections are open, the limit of this server`)
     const countOfIp = this.#countByIp.get(ip) ?? 0
     const bound = this.#perIpOverrides.get(ip) ?? this.#maxConnectionsPerIp
-    if (countOfIp >= bound) return `${countOfIp} connections are open from ${ip}, the limit of one address`
+    if (countOfIp >= bound)
+      return this.#refuse(`${countOfIp} connections are open from ${ip}, the limit of one address`)
     this.#count += 1
     this.#countByIp.set(ip, countOfIp + 1)
     return null
+  }
+
+  #refuse(why: string): string {
+    this.#onRefused()
+    return why
   }
 
   release(ip: string): void {
@@ -52,6 +63,8 @@ export interface FramedListenOptions extends FramedOptions {
   host: string
   port: number
   limits?: ConnectionLimits
+  /** Connections are encrypted; limits count those whose handshake is done. */
+  tls?: TlsListenOptions
   /** Takes a connection over; it starts with the handler that is returned. */
   onConnection(connection: FramedConnection): FramedHandler
 }
@@ -102,7 +115,7 @@ export class FramedListener {
       const handler = takenOver(connection)
       connection.start({
         onFrame: (frame, kept) => handler.onFrame(frame, kept),
-        onFirstWord: (word) => handler.onFirstWord?.(word) ?? false,
+        onFirstWord: (word, rest) => handler.onFirstWord?.(word, rest) ?? false,
         onClose(reason) {
           connections.delete(connection)
           limits.release(socket.remoteHost)
@@ -110,8 +123,9 @@ export class FramedListener {
         },
       })
     }
-    const { host, port } = options
-    return new FramedListener(await platform.network.listen({ host, port, onConnection: accept }), connections)
+    const { host, port, tls } = options
+    const listening = { host, port, onConnection: accept, ...(tls === undefined ? {} : { tls }) }
+    return new FramedListener(await platform.network.listen(listening), connections)
   }
 
   /** Open connections. */

@@ -1,5 +1,6 @@
 import type { Clock } from './clock.ts'
 import type { FileSystem } from './files.ts'
+import type { Http } from './http.ts'
 import type { Logger } from './logger.ts'
 import type { Network } from './network.ts'
 import type { Random } from './random.ts'
@@ -16,6 +17,14 @@ export {
   type FileStat,
   type FileSystem,
 } from './files.ts'
+export {
+  noHttp,
+  type Http,
+  type HttpListenOptions,
+  type HttpListener,
+  type HttpRequest,
+  type HttpResponse,
+} from './http.ts'
 export { silentLogger, type LogLevel, type Logger } from './logger.ts'
 export {
   NetworkError,
@@ -25,6 +34,11 @@ export {
   type Network,
   type Socket,
   type SocketHandler,
+  type TlsConnectOptions,
+  type TlsIdentity,
+  type TlsListenOptions,
+  type TlsOptions,
+  type TlsVersion,
 } from './network.ts'
 export type { Random } from './random.ts'
 
@@ -34,5 +48,6 @@ export interface Platform {
   readonly random: Random
   readonly files: FileSystem
   readonly network: Network
+  readonly http: Http
   readonly logger: Logger
 }

@@ -13,8 +13,45 @@ export interface Network {
 export interface ListenOptions {
   host: string
   port: number
-  /** Called once per accepted connection; the socket delivers nothing until `start`. */
+  /** Called once per accepted connection, with TLS once its handshake is done; the socket delivers nothing until `start`. */
   onConnection(socket: Socket): void
+  /** Connections are encrypted. One whose handshake fails is closed and logged, and nobody else hears of it. */
+  tls?: TlsListenOptions
+}
+
+/** A private key, and its certificate followed by those that lead up to an authority; both PEM. */
+export interface TlsIdentity {
+  readonly key: string
+  readonly certificates: string
+}
+
+export type TlsVersion = 'TLSv1' | 'TLSv1.1' | 'TLSv1.2' | 'TLSv1.3'
+
+export interface TlsOptions {
+  /** Null: we show none, which only a client may. */
+  readonly identity: TlsIdentity | null
+  /** Certificates in PEM that a peer's must lead up to; null: those that the system trusts. */
+  readonly authorities: readonly string[] | null
+  readonly minVersion: TlsVersion
+  readonly maxVersion: TlsVersion
+  /** As IANA and Java, or as OpenSSL names them; null: the system's choice. */
+  readonly ciphers: readonly string[] | null
+}
+
+export interface TlsListenOptions extends TlsOptions {
+  /** `wanted`: a client may show none; what it shows must be right. */
+  readonly clientCertificate: 'required' | 'wanted' | 'none'
+  /** Whether the client's certificate must name the address that it comes from. */
+  readonly verifyClientHost: boolean
+  /** Connections that begin with anything else than a handshake are taken, too, and stay in the clear. */
+  readonly orPlain: boolean
+  /** ms that a handshake may take. */
+  readonly handshakeTimeoutMs: number
+}
+
+export interface TlsConnectOptions extends TlsOptions {
+  /** Whether the server's certificate must name the host that was asked for. */
+  readonly verifyHost: boolean
 }
 
 export interface Listener {
@@ -30,6 +67,8 @@ export interface ConnectOptions {
   /** ms until the attempt is given up. */
   timeoutMs: number
   signal?: AbortSignal
+  /** The connection is encrypted; it resolves after the handshake, within the same time. */
+  tls?: TlsConnectOptions
 }
 
 export interface SocketHandler {
@@ -54,6 +93,10 @@ export interface Socket {
   readonly remotePort: number
   readonly localHost: string
   readonly localPort: number
+  /** Whether the connection is encrypted. Absent: it is not. */
+  readonly encrypted?: boolean
+  /** The peer's certificate in DER, which leads up to an authority that we believe; null or absent: it showed none. */
+  readonly peerCertificate?: Uint8Array | null
   start(handler: SocketHandler): void
   /** Hands chunks over in order, gathered into one system call. They must not change until `pendingBytes` has gone past them. */
   write(chunks: readonly Uint8Array[]): void

@@ -2,6 +2,7 @@ import type { LogLevel, Platform } from '#platform'
 
 import { NodeClock } from './clock.ts'
 import { NodeFileSystem, PoolShare } from './files.ts'
+import { NodeHttp } from './http.ts'
 import { NodeLogger } from './logger.ts'
 import { NodeNetwork } from './network.ts'
 import { NodeRandom } from './random.ts'
@@ -27,6 +28,7 @@ export function nodePlatform(options: NodePlatformOptions = {}): Platform {
     random: new NodeRandom(),
     files: new NodeFileSystem(new PoolShare(options.poolThreadsMax)),
     network: new NodeNetwork(logger),
+    http: new NodeHttp(logger),
     logger,
   }
 }
