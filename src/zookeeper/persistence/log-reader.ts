@@ -7,6 +7,11 @@ import { adler32 } from './adler32.ts'
 import { ENTRY_END, ENTRY_OVERHEAD_BYTES, FORMAT_VERSION, LOG_HEADER_BYTES, LOG_MAGIC } from './txn-log.ts'
 
 const READ_BYTES = 1 << 20
+/** Session, xid, zxid, time, type. */
+const TXN_HEADER_BYTES = 32
+const ZXID_AT = 12
+/** Checksum and length of an entry. */
+const HEAD_BYTES = 12
 
 export class LogReader {
   readonly #file: File
@@ -17,6 +22,8 @@ export class LogReader {
   #bufferBytes = 0
   /** End of the last good entry. */
   #position = LOG_HEADER_BYTES
+  /** What `next` decoded last: an encoded `LoggedTxn`, whose buffers are views into it. */
+  lastBytes: Uint8Array = new Uint8Array(0)
   /** What is wrong behind the last good entry; null: there the log ends as it should. */
   #damage: string | null = null
 
@@ -49,8 +56,39 @@ export class LogReader {
 
   /** null at the end or at the first damage. Buffers of the result are its own. */
   next(): LoggedTxn | null {
+    const bytes = this.nextBytes()
+    if (bytes === null) return null
+    this.lastBytes = bytes
+    try {
+      return LoggedTxn.decode(bytes)
+    } catch (error) {
+      if (!(error instanceof MalformedBytesError)) throw error
+      this.#position -= bytes.length + ENTRY_OVERHEAD_BYTES
+      return this.#end(error.message)
+    }
+  }
+
+  /**
+   * Goes to the transaction with this zxid, or to the first one after it, without looking at what comes before more than it must:
+   * damage there goes unnoticed, unless it hides where the next entry begins.
+   */
+  seek(zxid: bigint): void {
+    if (this.#damage !== null) return
+    for (;;) {
+      const start = this.#bytes(this.#position, HEAD_BYTES + ZXID_AT + 8)
+      if (start === null) return
+      const view = new DataView(start.buffer, start.byteOffset)
+      const length = view.getInt32(8)
+      const end = this.#position + length + ENTRY_OVERHEAD_BYTES
+      if (length < TXN_HEADER_BYTES || end > this.#size || view.getBigInt64(HEAD_BYTES + ZXID_AT) >= zxid) return
+      this.#position = end
+    }
+  }
+
+  /** As `next`, for who passes the transaction on as it is: an encoded `LoggedTxn` of its own. */
+  nextBytes(): Uint8Array | null {
     if (this.#damage !== null) return null
-    const head = this.#bytes(this.#position, 12)
+    const head = this.#bytes(this.#position, HEAD_BYTES)
     if (head === null) {
       if (!this.#isZero(this.#position, this.#size)) this.#damage = 'an entry is cut off'
       return null
@@ -62,19 +100,11 @@ export class LogReader {
     if (checksumHigh === 0 && checksum === 0 && length === 0) return null
     const entry = length <= 0 ? null : this.#bytes(this.#position, length + ENTRY_OVERHEAD_BYTES)
     if (entry === null || entry[entry.length - 1] !== ENTRY_END) return this.#end('an entry is cut off')
-    if (checksumHigh !== 0 || adler32(entry, 12, 12 + length) !== checksum) return this.#end('a checksum is wrong')
-    return this.#decode(entry.slice(12, 12 + length), entry.length)
-  }
-
-  #decode(bytes: Uint8Array, entryBytes: number): LoggedTxn | null {
-    try {
-      const logged = LoggedTxn.decode(bytes)
-      this.#position += entryBytes
-      return logged
-    } catch (error) {
-      if (error instanceof MalformedBytesError) return this.#end(error.message)
-      throw error
-    }
+    if (checksumHigh !== 0 || adler32(entry, HEAD_BYTES, HEAD_BYTES + length) !== checksum)
+      return this.#end('a checksum is wrong')
+    if (length < TXN_HEADER_BYTES) return this.#end('an entry is too short for a transaction')
+    this.#position += entry.length
+    return entry.slice(HEAD_BYTES, HEAD_BYTES + length)
   }
 
   #end(damage: string): null {
@@ -96,4 +126,9 @@ export class LogReader {
     this.#bufferBytes = this.#file.read(this.#buffer, start)
     return length <= this.#bufferBytes ? this.#buffer.subarray(0, length) : null
   }
+}
+
+/** Of an encoded `LoggedTxn`, without decoding the rest. */
+export function zxidOf(bytes: Uint8Array): bigint {
+  return new DataView(bytes.buffer, bytes.byteOffset).getBigInt64(ZXID_AT)
 }

@@ -32,3 +32,15 @@ export function logsFrom(logs: readonly DatedFile[], zxid: bigint): DatedFile[] 
   const first = logs.findLastIndex((log) => log.zxid <= zxid)
   return logs.slice(Math.max(first, 0))
 }
+
+const COUNTER_MASK = 0xffff_ffffn
+
+/** Whether nothing lies between the two: the next transaction of an epoch, or the first of a later one. */
+export function follows(next: bigint, last: bigint): boolean {
+  return next === last + 1n || (next >> 32n > last >> 32n && (next & COUNTER_MASK) <= 1n)
+}
+
+/** No transaction, but the beginning of an epoch: where a server stands that has followed its leader and seen none since. */
+export function isEpochMark(zxid: bigint): boolean {
+  return (zxid & COUNTER_MASK) === 0n
+}

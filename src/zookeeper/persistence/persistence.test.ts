@@ -99,17 +99,19 @@ const logPath = (first: number): string => joinPath(FOLDERS.logs, fileName('log'
 test('many transactions share one sync, and come back in their order', async () => {
   const machine = new Machine(1)
   await machine.recover()
-  const { synced, syncs } = await machine.run(async (platform) => {
+  const { synced, groups } = await machine.run(async (platform) => {
     const synced: bigint[] = []
+    const groups: number[] = []
     const log = new TxnLog(platform, FOLDERS.logs, LOG, {
       onSynced: (zxid) => void synced.push(zxid),
       onFailure: assert.fail,
+      onGroup: (transactions) => void groups.push(transactions),
     })
     for (const index of range(1, 100)) log.append(BigInt(index), LoggedTxn.encode(transaction(index)))
     await log.close()
-    return { synced, syncs: log.syncs.count }
+    return { synced, groups }
   })
-  assert.deepEqual([synced, syncs], [[100n], 1])
+  assert.deepEqual([synced, groups], [[100n], [100]])
   const { tree, replayed } = await machine.recover()
   assert.deepEqual([tree.lastZxid, replayed, tree.find('/')!.children!.size], [100n, 100, 101])
 })

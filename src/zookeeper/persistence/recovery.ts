@@ -11,12 +11,12 @@ import type { TxnDigest } from '#zookeeper/protocol'
 import { DIGEST_VERSION, ZnodeTree, type TreeOptions } from '#zookeeper/tree'
 
 import { LogReader } from './log-reader.ts'
-import { listDated, logsFrom, type DatedFile } from './names.ts'
+import { follows, listDated, logsFrom, type DatedFile } from './names.ts'
+import { finishReplacement } from './replacement.ts'
 import { readSnapshot, writeSnapshot } from './snapshot.ts'
 
 /** Snapshots that are tried, newest first. */
 const SNAPSHOTS_TRIED_MAX = 100
-const COUNTER_MASK = 0xffff_ffffn
 
 export interface Folders {
   /** `dataDir/version-2`: snapshots. */
@@ -30,12 +30,17 @@ export interface RecoveryOptions extends TreeOptions {
   trustEmptySnapshot: boolean
 }
 
+/** Hears of each transaction that is replayed; `bytes` are its own. */
+export type OnReplayed = (zxid: bigint, bytes: Uint8Array) => void
+
 export interface Recovered {
   readonly tree: ZnodeTree
   /** The snapshot that it came from. */
   readonly snapshotZxid: bigint
   /** Transactions replayed after it. */
   readonly replayed: number
+  /** How long reading the snapshot took, and replaying; ms. */
+  readonly tookMs: { readonly snapshot: number; readonly replay: number }
 }
 
 /** The data directory cannot be used as it is; the message says what to do. */
@@ -43,18 +48,27 @@ export class RecoveryError extends Error {
   override name = 'RecoveryError'
 }
 
-export async function recover(platform: Platform, folders: Folders, options: RecoveryOptions): Promise<Recovered> {
+export async function recover(
+  platform: Platform,
+  folders: Folders,
+  options: RecoveryOptions,
+  onReplayed: OnReplayed = () => {},
+): Promise<Recovered> {
   makeDirectoryDurably(platform.files, folders.snapshots)
   makeDirectoryDurably(platform.files, folders.logs)
   removeUnfinished(platform, folders.snapshots)
+  await finishReplacement(platform, folders)
+  const startMs = platform.clock.monotonic()
   const logs = listDated(platform.files, folders.logs, 'log')
   const loaded = newestWhole(platform, folders.snapshots, options)
   const tree = loaded ?? (await firstTree(platform, folders, logs, options))
   const snapshotZxid = tree.lastZxid
-  const replayed = await replay(platform, logsFrom(logs, snapshotZxid), tree)
+  const loadedMs = platform.clock.monotonic()
+  const replayed = await replay(platform, logsFrom(logs, snapshotZxid), tree, onReplayed)
+  const tookMs = { snapshot: loadedMs - startMs, replay: platform.clock.monotonic() - loadedMs }
   await platform.files.syncDirectory(folders.logs)
   await platform.files.syncDirectory(folders.snapshots)
-  return { tree, snapshotZxid, replayed }
+  return { tree, snapshotZxid, replayed, tookMs }
 }
 
 /** Snapshots that a crash interrupted. */
@@ -93,12 +107,18 @@ async function firstTree(
         'If the logs are complete (an upgrade from 3.4), start once with snapshot.trust.empty=true',
     )
   }
-  await writeSnapshot(platform, snapshots, tree.freeze())
-  tree.thaw()
+  const frozen = tree.freeze()
+  await writeSnapshot(platform, snapshots, frozen)
+  tree.thaw(frozen)
   return tree
 }
 
-async function replay(platform: Platform, logs: readonly DatedFile[], tree: ZnodeTree): Promise<number> {
+async function replay(
+  platform: Platform,
+  logs: readonly DatedFile[],
+  tree: ZnodeTree,
+  onReplayed: OnReplayed,
+): Promise<number> {
   let replayed = 0
   // In between, a snapshot taken on the fly (Apache's) holds more than its transactions so far: only the end counts.
   let lastDigest: TxnDigest | null = null
@@ -108,8 +128,11 @@ async function replay(platform: Platform, logs: readonly DatedFile[], tree: Znod
     try {
       const reader = readerOf(log, file)
       for (let logged = reader.next(); logged !== null; logged = reader.next()) {
-        if (logged.header.zxid <= tree.lastZxid) continue
+        const { zxid } = logged.header
+        if (zxid <= tree.lastZxid) continue
+        if (!follows(zxid, tree.lastZxid)) throw gap(log, tree.lastZxid, zxid)
         tree.apply({ ...logged, digest: null })
+        onReplayed(zxid, reader.lastBytes)
         lastDigest = logged.digest
         replayed++
       }
@@ -126,6 +149,14 @@ async function replay(platform: Platform, logs: readonly DatedFile[], tree: Znod
   if (lastDigest?.version === DIGEST_VERSION && lastDigest.treeDigest !== tree.digest)
     platform.logger.warn(`after ${hex(tree.lastZxid)} the tree is not the one that the log was written for`)
   return replayed
+}
+
+/** Every transaction has the next number of its epoch, refused ones too: where some are missing, something was lost. */
+function gap(log: DatedFile, last: bigint, next: bigint): RecoveryError {
+  return new RecoveryError(
+    `${log.path} goes on with transaction ${hex(next)} after ${hex(last)}: those in between are missing. ` +
+      'Restore the files from a backup, or remove the data of this server and let it take the data of its ensemble',
+  )
 }
 
 function readerOf(log: DatedFile, file: File): LogReader {
@@ -156,11 +187,6 @@ function judgeDamage(
     `${log.path} is damaged at byte ${reader.position}, after transaction ${hex(lastZxid)} (${reader.damage}), ` +
       `and ${next.path} does not go on there: transactions are missing. Restore the file from a backup`,
   )
-}
-
-/** The next transaction of an epoch, or the beginning of a later one. */
-function follows(next: bigint, last: bigint): boolean {
-  return next === last + 1n || (next >> 32n > last >> 32n && (next & COUNTER_MASK) <= 1n)
 }
 
 function hex(zxid: bigint): string {

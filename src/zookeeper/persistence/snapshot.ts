@@ -1,57 +1,50 @@
 /**
- * Snapshots: the whole tree and all sessions as of one transaction.
+ * Snapshot files: the whole tree and all sessions as of one transaction.
  *
  *     "ZKSN" int32 | version int32 = 2 | dbid int64 = -1
- *     sessions   count int32 | { id int64 | timeout ms int32 }*
- *     ACLs       count int32 | { number int64 | vector<ACL> }*
- *     nodes      { path | data | number of its ACL int64 | StatPersisted }*   each after its parent, the root is ''
- *     end        path "/"
+ *     body       see snapshot-body.ts
  *     seal       Adler-32 of everything before it, int64 | "/"
  *     digest     zxid int64 | version int32 | digest int64, and a seal       since 3.6
  *     last zxid  int64, and a seal                                           since 3.9
  *
- * Source: FileSnap, SerializeUtils, SnapStream, DataTree.serialize.
+ * Source: FileSnap, SnapStream.
  */
 import { ByteReader, ByteWriter, MalformedBytesError } from '#base'
-import { joinPath, type File, type Platform } from '#platform'
-import { Acl, StatPersisted, buffer, ustring, vector } from '#zookeeper/protocol'
-import {
-  DIGEST_UNKNOWN,
-  DIGEST_VERSION,
-  OPEN_ACL,
-  ZnodeTree,
-  type FrozenTree,
-  type SharedAcl,
-  type TreeOptions,
-  type Znode,
-} from '#zookeeper/tree'
+import { joinPath, type File, type FileSystem, type Platform } from '#platform'
+import { ustring } from '#zookeeper/protocol'
+import { DIGEST_VERSION, ZnodeTree, type FrozenTree, type TreeOptions } from '#zookeeper/tree'
 
 import { ADLER32_START, adler32 } from './adler32.ts'
 import { fileName, type DatedFile } from './names.ts'
+import { END_PATH, SLICE_BYTES, bodySlices, readBody } from './snapshot-body.ts'
 import { FORMAT_VERSION } from './txn-log.ts'
 
 const SNAPSHOT_MAGIC = 0x5a4b534e
 const SNAPSHOT_DB_ID = -1n
-/** What ends the nodes and each seal. */
-const END_PATH = '/'
-/** Written in one turn of the loop: about a millisecond. */
-const SLICE_BYTES = 1 << 18
 const READ_BYTES = 1 << 22
 
-const acls = vector(Acl)
-
-/** Resolves when the snapshot is on stable storage under its name; a crash before that leaves none. */
-export async function writeSnapshot(platform: Platform, folder: string, frozen: FrozenTree): Promise<DatedFile> {
+/**
+ * Resolves when the snapshot is on stable storage under its name; a crash before that leaves none. Once `isWanted` says no,
+ * nothing is left, and it rejects.
+ */
+export async function writeSnapshot(
+  platform: Platform,
+  folder: string,
+  frozen: FrozenTree,
+  isWanted: () => boolean = () => true,
+): Promise<DatedFile> {
   const { zxid } = frozen.state
   const path = joinPath(folder, fileName('snapshot', zxid))
   const file = platform.files.open(`${path}.tmp`, 'truncate')
   try {
     const sink = new SnapshotSink(file)
     for (const slice of slices(frozen, sink)) {
+      if (!isWanted()) throw new Error('the snapshot is not wanted any more')
       await sink.write(slice)
       await new Promise<void>((resolve) => platform.clock.nextTurn(resolve))
     }
     await file.sync()
+    if (!isWanted()) throw new Error('the snapshot is not wanted any more')
   } catch (error) {
     platform.files.remove(`${path}.tmp`)
     throw error
@@ -87,19 +80,11 @@ class SnapshotSink {
 
 function* slices(frozen: FrozenTree, sink: SnapshotSink): Generator<ByteWriter> {
   const { state } = frozen
-  let writer = headOf(frozen)
-  for (const [path, node] of frozen.nodes()) {
-    if (writer.length > SLICE_BYTES) {
-      yield writer
-      writer = new ByteWriter(SLICE_BYTES)
-    }
-    ustring.write(writer, path)
-    buffer.write(writer, node.data)
-    writer.bigint64(node.acl.id)
-    StatPersisted.write(writer, node)
-  }
-  ustring.write(writer, END_PATH)
-  yield writer
+  const header = new ByteWriter(SLICE_BYTES)
+  header.int32(SNAPSHOT_MAGIC)
+  header.int32(FORMAT_VERSION)
+  header.bigint64(SNAPSHOT_DB_ID)
+  yield* bodySlices(frozen, header)
   yield sealOf(sink)
   const digest = new ByteWriter()
   digest.bigint64(state.zxid)
@@ -111,24 +96,6 @@ function* slices(frozen: FrozenTree, sink: SnapshotSink): Generator<ByteWriter> 
   last.bigint64(state.zxid)
   yield last
   yield sealOf(sink)
-}
-
-function headOf({ state }: FrozenTree): ByteWriter {
-  const writer = new ByteWriter(SLICE_BYTES)
-  writer.int32(SNAPSHOT_MAGIC)
-  writer.int32(FORMAT_VERSION)
-  writer.bigint64(SNAPSHOT_DB_ID)
-  writer.int32(state.sessions.length)
-  for (const [id, timeoutMs] of state.sessions) {
-    writer.bigint64(id)
-    writer.int32(timeoutMs)
-  }
-  writer.int32(state.acls.length)
-  for (const [id, list] of state.acls) {
-    writer.bigint64(id)
-    acls.write(writer, [...list])
-  }
-  return writer
 }
 
 /** Everything before it has been written when this is asked for. */
@@ -143,7 +110,33 @@ function sealOf(sink: SnapshotSink): ByteWriter {
 export function readSnapshot(platform: Platform, { path, zxid }: DatedFile, options: TreeOptions): ZnodeTree {
   const file = platform.files.open(path, 'read')
   try {
-    return new SnapshotReader(file, options).read(zxid)
+    return new SnapshotReader(file).read(new ZnodeTree(options), zxid)
+  } finally {
+    file.close()
+  }
+}
+
+/** Checksum and "/". */
+const SEAL_BYTES = 13
+const DIGEST_BYTES = 20
+const LAST_ZXID_BYTES = 8
+
+/**
+ * The last transaction that a snapshot may hold something of. Apache's are taken while transactions go on: the name says where that
+ * began, the end of the file (since 3.6) where it ended.
+ */
+export function lastHeldBy(files: FileSystem, { path, zxid }: DatedFile): bigint {
+  const file = files.open(path, 'read')
+  try {
+    for (const bytesAfter of [SEAL_BYTES, SEAL_BYTES + LAST_ZXID_BYTES + SEAL_BYTES]) {
+      const digest = new Uint8Array(DIGEST_BYTES)
+      const position = file.size() - bytesAfter - DIGEST_BYTES
+      if (position < 0 || file.read(digest, position) < DIGEST_BYTES) continue
+      const reader = new ByteReader(digest)
+      const last = reader.bigint64()
+      if (reader.int32() === DIGEST_VERSION) return last > zxid ? last : zxid
+    }
+    return zxid
   } finally {
     file.close()
   }
@@ -152,67 +145,27 @@ export function readSnapshot(platform: Platform, { path, zxid }: DatedFile, opti
 class SnapshotReader {
   readonly #file: File
   readonly #size: number
-  readonly #tree: ZnodeTree
   #buffer = new Uint8Array(READ_BYTES)
   /** Position in the file of the reader's first byte, and the checksum of all before it. */
   #start = 0
   #adler = ADLER32_START
   #reader = new ByteReader(new Uint8Array(0))
 
-  constructor(file: File, options: TreeOptions) {
+  constructor(file: File) {
     this.#file = file
     this.#size = file.size()
-    this.#tree = new ZnodeTree(options)
   }
 
-  read(zxid: bigint): ZnodeTree {
-    this.#readHead()
-    for (let path = this.#text(); path !== END_PATH; path = this.#text()) this.#readNode(path)
-    if (this.#tree.find('') === undefined) throw new MalformedBytesError('the snapshot has no root')
-    this.#checkSeal()
-    this.#readTail()
-    this.#tree.loaded(zxid)
-    return this.#tree
-  }
-
-  #readHead(): void {
-    const head = this.#ensure(20)
+  read(tree: ZnodeTree, zxid: bigint): ZnodeTree {
+    const head = this.#ensure(16)
     if (head.int32() !== SNAPSHOT_MAGIC) throw new MalformedBytesError('not a snapshot: its magic number is wrong')
     head.take(12)
-    for (let count = head.int32(); count > 0; count--) {
-      const session = this.#ensure(12)
-      const id = session.bigint64()
-      this.#tree.sessions.set(id, session.int32())
-    }
-    for (let count = this.#ensure(4).int32(); count > 0; count--) {
-      const id = this.#ensure(8).bigint64()
-      this.#tree.acls.load(id, this.#acls())
-    }
-  }
-
-  #acls(): Acl[] {
-    const list: Acl[] = []
-    for (let count = this.#ensure(4).int32(); count > 0; count--)
-      list.push({ perms: this.#ensure(4).int32(), id: { scheme: this.#text(), id: this.#text() } })
-    return list
-  }
-
-  #readNode(path: string): void {
-    const data = this.#data()
-    const reader = this.#ensure(68)
-    const aclId = reader.bigint64()
-    const slash = path.lastIndexOf('/')
-    if (path !== '' && (slash < 0 || this.#tree.find(path.slice(0, slash)) === undefined))
-      throw new MalformedBytesError(`node ${path} comes before its parent`)
-    const stat = StatPersisted.read(reader)
-    const node: Znode = { data, acl: this.#aclOf(aclId), ...stat, children: null, digest: DIGEST_UNKNOWN, keptBy: 0 }
-    this.#tree.load(path, node)
-  }
-
-  /** Apache's snapshots are taken on the fly: the list may come with the transaction that follows. Until then nobody may do anything. */
-  #aclOf(id: bigint): SharedAcl {
-    if (id === OPEN_ACL.id) return OPEN_ACL
-    return this.#tree.acls.useById(id) ?? this.#tree.acls.use([{ perms: 0, id: { scheme: 'world', id: 'anyone' } }])
+    const body = readBody(tree)
+    for (let step = body.next(); step.done !== true;) step = body.next(this.#ensure(step.value))
+    this.#checkSeal()
+    this.#readTail()
+    tree.loaded(zxid)
+    return tree
   }
 
   /** Older servers end before these. The digest is checked with the next transactions. */
@@ -229,17 +182,8 @@ class SnapshotReader {
     const computed = adler32(this.#reader.bytes, 0, this.#reader.position, this.#adler)
     const written = this.#ensure(8).bigint64()
     if (written !== BigInt(computed)) throw new MalformedBytesError('the checksum of the snapshot is wrong')
-    this.#text()
-  }
-
-  #text(): string {
     const length = this.#ensure(4).int32()
-    return length === -1 ? '' : this.#ensure(length).utf8(length)
-  }
-
-  #data(): Uint8Array | null {
-    const length = this.#ensure(4).int32()
-    return length === -1 ? null : this.#ensure(length).slice(length).slice()
+    this.#ensure(length).take(length)
   }
 
   #remaining(): number {
@@ -248,7 +192,7 @@ class SnapshotReader {
 
   /** The reader, with so many bytes in memory. */
   #ensure(length: number): ByteReader {
-    if (length <= this.#reader.remaining) return this.#reader
+    if (length >= 0 && length <= this.#reader.remaining) return this.#reader
     if (length < 0 || length > this.#remaining()) throw new MalformedBytesError('the snapshot is cut off')
     const consumed = this.#reader.position
     this.#adler = adler32(this.#reader.bytes, 0, consumed, this.#adler)

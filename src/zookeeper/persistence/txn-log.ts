@@ -41,12 +41,15 @@ export interface TxnLogEvents {
   onSynced(zxid: bigint): void
   /** A write or sync failed. What the file holds is unknown, and nothing may be written or acknowledged any more. */
   onFailure(error: unknown): void
+  /** So many transactions are on stable storage together; the sync took so long. For people. */
+  onGroup?(transactions: number, syncMs: number): void
 }
 
 /** Entries that go to the disk together. */
 class Group {
   #bytes = new Uint8Array(GROUP_BUFFER_BYTES)
   #length = 0
+  count = 0
   firstZxid = 0n
   lastZxid = 0n
 
@@ -66,12 +69,14 @@ class Group {
     view.setInt32(8, bytes.length)
     this.#bytes.set(bytes, at + 12)
     this.#bytes[at + 12 + bytes.length] = ENTRY_END
+    this.count++
     if (at === 0) this.firstZxid = zxid
     this.lastZxid = zxid
   }
 
   clear(): void {
     this.#length = 0
+    this.count = 0
     if (this.#bytes.length > GROUP_BUFFER_KEPT_MAX) this.#bytes = new Uint8Array(GROUP_BUFFER_BYTES)
   }
 
@@ -103,8 +108,6 @@ export class TxnLog {
   #state: 'idle' | 'scheduled' | 'flushing' | 'stopped' = 'idle'
   #rollWanted = false
   #flushed: Promise<void> = Promise.resolve()
-  /** For the admin words. */
-  readonly syncs = { count: 0, totalMs: 0, maxMs: 0 }
   /** Bytes appended since the server started. */
   appendedBytes = 0
 
@@ -128,6 +131,22 @@ export class TxnLog {
   /** The next group begins another file. */
   roll(): void {
     this.#rollWanted = true
+  }
+
+  /** Everything appended so far is synced. Rejects where it cannot be; `onFailure` has told the reason. */
+  async settled(): Promise<void> {
+    while (this.#state === 'scheduled' || this.#state === 'flushing') {
+      this.#start()
+      await this.#flushed
+    }
+    if (this.#state === 'stopped') throw new Error('the transaction log has failed or is closed')
+  }
+
+  /** As `settled`, and no file is open any more: whoever asks may change them. The next group begins another one. */
+  async release(): Promise<void> {
+    await this.settled()
+    this.#file?.close()
+    this.#file = null
   }
 
   /** Ends when what was appended is synced or has failed; nothing is accepted afterwards. */
@@ -169,7 +188,7 @@ export class TxnLog {
     await this.#pad(file)
     await file.write([group.content], this.#position)
     this.#position += group.content.length
-    if (this.#options.forceSync) await this.#sync(file, isNewFile)
+    if (this.#options.forceSync) await this.#sync(file, isNewFile, group.count)
   }
 
   #isFull(): boolean {
@@ -197,14 +216,12 @@ export class TxnLog {
     await file.write([ONE_ZERO], this.#allocated - 1)
   }
 
-  async #sync(file: File, isNewFile: boolean): Promise<void> {
+  async #sync(file: File, isNewFile: boolean, transactions: number): Promise<void> {
     const startMs = this.#platform.clock.monotonic()
     await file.sync()
     if (isNewFile) await this.#platform.files.syncDirectory(this.#folder)
     const tookMs = this.#platform.clock.monotonic() - startMs
-    this.syncs.count++
-    this.syncs.totalMs += tookMs
-    this.syncs.maxMs = Math.max(this.syncs.maxMs, tookMs)
+    this.#events.onGroup?.(transactions, tookMs)
     if (tookMs > this.#options.syncWarningMs)
       this.#platform.logger.warn(`syncing the transaction log took ${tookMs.toFixed(0)} ms: clients waited for it`)
   }

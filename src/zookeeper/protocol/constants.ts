@@ -124,6 +124,7 @@ export type KeeperState = (typeof KeeperState)[keyof typeof KeeperState]
 
 /** The `type` of checkWatches and removeWatches. */
 export const WatcherType = { children: 1, data: 2, any: 3, persistent: 4, persistentRecursive: 5 } as const
+export type WatcherType = (typeof WatcherType)[keyof typeof WatcherType]
 
 /** The `mode` of addWatch. */
 export const AddWatchMode = { persistent: 0, persistentRecursive: 1 } as const

@@ -64,10 +64,11 @@ export type SyncResponse = RecordOf<typeof SyncResponse>
 export const CheckVersionRequest = record('CheckVersionRequest', { path: ustring, version: int })
 export type CheckVersionRequest = RecordOf<typeof CheckVersionRequest>
 
+/** UTF-8 each; null is another thing than empty to the server: nothing of that kind is asked for. */
 export const ReconfigRequest = record('ReconfigRequest', {
-  joiningServers: ustring,
-  leavingServers: ustring,
-  newMembers: ustring,
+  joiningServers: buffer,
+  leavingServers: buffer,
+  newMembers: buffer,
   curConfigId: long,
 })
 export type ReconfigRequest = RecordOf<typeof ReconfigRequest>

@@ -1,13 +1,23 @@
 /**
- * Who may do what: the schemes world, auth, digest and ip, and the cache that lets znodes share their lists.
+ * Who may do what: the schemes world, auth, digest, ip, sasl and x509, and the cache that lets znodes share their lists.
  * Source: PrepRequestProcessor.fixupACL, ZooKeeperServer.checkACL, ReferenceCountedACLCache,
- * DigestAuthenticationProvider, IPAuthenticationProvider.
+ * DigestAuthenticationProvider, IPAuthenticationProvider, SASLAuthenticationProvider, X509AuthenticationProvider.
  */
 import { createHash } from 'node:crypto'
 
 import { Perms, type Acl, type Id } from '#zookeeper/protocol'
 
 import { addressMatches, isAddressExpression } from './addresses.ts'
+
+/** What the administrator decides about ACLs. All servers of an ensemble must agree. */
+export interface AclRules {
+  /** Besides world and auth. An ACL of another scheme cannot be set, and where it stands it matches nobody. */
+  readonly schemes: ReadonlySet<string>
+  /** An id of the scheme sasl that stands for every user of it (`letAnySaslUserDoX`); null for none. */
+  readonly anySaslUser: string | null
+}
+
+export const DEFAULT_ACL_RULES: AclRules = { schemes: new Set(['digest', 'ip']), anySaslUser: null }
 
 /** A list of ACLs as znodes share it. `id` is its number in snapshots. */
 export interface SharedAcl {
@@ -110,20 +120,26 @@ export function unsharedAcl(list: readonly Acl[]): SharedAcl {
 }
 
 /** Whether someone with these ids has one of the permissions in `perms`. An empty list forbids nothing. */
-export function permits(acl: SharedAcl, perms: number, ids: readonly Id[]): boolean {
+export function permits(
+  acl: SharedAcl,
+  perms: number,
+  ids: readonly Id[],
+  rules: AclRules = DEFAULT_ACL_RULES,
+): boolean {
   if ((acl.worldPerms & perms) !== 0) return true
-  return permitsById(acl.list, perms, ids)
+  return permitsById(acl.list, perms, ids, rules)
 }
 
-function permitsById(list: readonly Acl[], perms: number, ids: readonly Id[]): boolean {
+function permitsById(list: readonly Acl[], perms: number, ids: readonly Id[], rules: AclRules): boolean {
   if (list.length === 0 || ids.some((id) => id.scheme === 'super')) return true
-  return list.some((acl) => (acl.perms & perms) !== 0 && ids.some((id) => matches(id, acl.id)))
+  return list.some((acl) => (acl.perms & perms) !== 0 && ids.some((id) => matches(id, acl.id, rules)))
 }
 
-function matches(id: Id, wanted: Id): boolean {
-  if (id.scheme !== wanted.scheme) return false
+function matches(id: Id, wanted: Id, { schemes, anySaslUser }: AclRules): boolean {
+  if (id.scheme !== wanted.scheme || !schemes.has(id.scheme)) return false
+  if (id.id === wanted.id) return true
   if (id.scheme === 'ip') return addressMatches(id.id, wanted.id)
-  return id.id === wanted.id
+  return id.scheme === 'sasl' && (id.id === 'super' || wanted.id === anySaslUser)
 }
 
 /**
@@ -131,15 +147,19 @@ function matches(id: Id, wanted: Id): boolean {
  * caller's own authenticated ids. null where it is none: empty, an unknown scheme, an id that the scheme does
  * not have, or `auth` from a caller who has not authenticated.
  */
-export function resolveAcl(wanted: readonly Acl[], ids: readonly Id[]): Acl[] | null {
+export function resolveAcl(
+  wanted: readonly Acl[],
+  ids: readonly Id[],
+  rules: AclRules = DEFAULT_ACL_RULES,
+): Acl[] | null {
   if (wanted.length === 1 && isWorld(wanted[0]!.id)) return [wanted[0]!]
   const resolved: Acl[] = []
   for (const acl of withoutDuplicates(wanted)) {
     if (acl.id.scheme === 'auth') {
-      const authenticated = ids.filter((id) => id.scheme === 'digest' || id.scheme === 'sasl' || id.scheme === 'x509')
+      const authenticated = ids.filter(({ scheme }) => AUTHENTICATED.has(scheme) && rules.schemes.has(scheme))
       if (authenticated.length === 0) return null
       for (const id of authenticated) resolved.push({ perms: acl.perms, id })
-    } else if (isWorld(acl.id) || isIdOfItsScheme(acl.id)) resolved.push(acl)
+    } else if (isWorld(acl.id) || (rules.schemes.has(acl.id.scheme) && isIdOfItsScheme(acl.id))) resolved.push(acl)
     else return null
   }
   return resolved.length === 0 ? null : resolved
@@ -155,16 +175,64 @@ function withoutDuplicates(list: readonly Acl[]): readonly Acl[] {
   })
 }
 
+/** Schemes whose ids are proved and not only observed. */
+const AUTHENTICATED: ReadonlySet<string> = new Set(['digest', 'sasl', 'x509'])
+
 function isIdOfItsScheme({ scheme, id }: Id): boolean {
-  if (scheme === 'digest') return /^[^:]+:[^:]+$/.test(id)
-  if (scheme === 'ip') return isAddressExpression(id)
-  return false
+  switch (scheme) {
+    case 'digest':
+      return /^[^:]+:[^:]+$/.test(id)
+    case 'ip':
+      return isAddressExpression(id)
+    case 'sasl':
+      return isPrincipal(id)
+    case 'x509':
+      return isDistinguishedName(id)
+    default:
+      return false
+  }
 }
 
-/** The id that `user:password` proves: `user:` and the base64 of the SHA-1 of the whole. */
-export function digestIdOf(userAndPassword: string): string {
+/** `primary[/instance]@REALM`, or a name without a realm. Source: KerberosName. */
+function isPrincipal(id: string): boolean {
+  return !id.includes('@') || /^[^/@]*(?:\/[^/@]*)?@[^/@]*$/.test(id)
+}
+
+/** As far as it matters: attributes with values. What is no name of a certificate matches nobody. Source: X500Principal. */
+function isDistinguishedName(id: string): boolean {
+  return id.split(/(?<!\\)[,+;]/).every((part) => /^\s*(?:[A-Za-z][\w-]*|[\d.]+)\s*=/.test(part)) || id === ''
+}
+
+/** As Java names the digests that it has, and as node:crypto does. */
+const DIGEST_ALGORITHMS: Readonly<Record<string, string>> = {
+  MD5: 'md5',
+  SHA: 'sha1',
+  SHA1: 'sha1',
+  'SHA-1': 'sha1',
+  'SHA-224': 'sha224',
+  'SHA-256': 'sha256',
+  'SHA-384': 'sha384',
+  'SHA-512': 'sha512',
+  'SHA-512/224': 'sha512-224',
+  'SHA-512/256': 'sha512-256',
+  'SHA3-224': 'sha3-224',
+  'SHA3-256': 'sha3-256',
+  'SHA3-384': 'sha3-384',
+  'SHA3-512': 'sha3-512',
+}
+
+export function isDigestAlgorithm(name: string): boolean {
+  return DIGEST_ALGORITHMS[name.toUpperCase()] !== undefined
+}
+
+/**
+ * The id that `user:password` proves: `user:` and the base64 of the digest of the whole. `algorithm` as Java names it
+ * (`DigestAuthenticationProvider.digestAlg`), one for which `isDigestAlgorithm` holds.
+ */
+export function digestIdOf(userAndPassword: string, algorithm = 'SHA1'): string {
   const user = userAndPassword.split(':', 1)[0]!
-  return `${user}:${createHash('sha1').update(userAndPassword, 'utf8').digest('base64')}`
+  const hash = createHash(DIGEST_ALGORITHMS[algorithm.toUpperCase()]!)
+  return `${user}:${hash.update(userAndPassword, 'utf8').digest('base64')}`
 }
 
 /** As it is shown to someone without ADMIN: the hash of a digest id is hidden (CVE-2019-0201). */

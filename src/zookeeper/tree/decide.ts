@@ -23,7 +23,8 @@ import {
   type Txn,
 } from '#zookeeper/protocol'
 
-import { permits, resolveAcl, unsharedAcl, type SharedAcl } from './acl.ts'
+import { DEFAULT_ACL_RULES, permits, resolveAcl, unsharedAcl, type AclRules, type SharedAcl } from './acl.ts'
+import { QuotaText, exceededBy, limitsPathOf, statsPathOf, type QuotaExceeded } from './quotas.ts'
 import type { SessionTracker } from './sessions.ts'
 import { CONFIG_PATH, PROC_PATH, QUOTA_PATH, type ZnodeTree } from './tree.ts'
 import { CONTAINER_OWNER, DIGEST_VERSION, TTL_MS_MAX, digestOf, ttlOwner, type Digested, type Znode } from './znode.ts'
@@ -37,6 +38,8 @@ export type WriteBody =
   | { type: typeof OpCode.multi; ops: readonly MultiOp[] }
   | { type: typeof OpCode.createSession; timeOut: number }
   | { type: typeof OpCode.closeSession }
+  /** A request that is none, from a server that could not know: it is refused in its place. */
+  | { type: typeof OpCode.error; err: ZkErrorCode }
 
 export interface Write {
   readonly sessionId: bigint
@@ -59,6 +62,14 @@ export interface Moment {
 export interface DeciderOptions {
   /** Everyone may do everything (`skipACL`). */
   skipAcl: boolean
+  /** Which schemes there are and how they match; Apache's defaults unless given. */
+  aclRules?: AclRules
+  /** Whether a write that goes beyond a hard quota is refused (`enforceQuota`). */
+  enforceQuota?: boolean
+  /** Told of each write beyond a quota, whether it is refused or not. */
+  onQuotaExceeded?: (exceeded: QuotaExceeded) => void
+  /** Transactions are numbered from the next one on: a leader's epoch begins anew. Without it, after the tree's last. */
+  lastZxid?: bigint
 }
 
 /** A node as it will be when everything decided is applied. */
@@ -82,6 +93,9 @@ export class Decider {
   readonly #tree: ZnodeTree
   readonly #sessions: SessionTracker
   readonly #skipAcl: boolean
+  readonly #aclRules: AclRules
+  readonly #enforceQuota: boolean
+  readonly #onQuotaExceeded: (exceeded: QuotaExceeded) => void
   #lastZxid: bigint
   /** Digest of the tree when everything decided is applied. */
   #digest: bigint
@@ -90,11 +104,14 @@ export class Decider {
   #queue: Change[] = []
   #queueStart = 0
 
-  constructor(tree: ZnodeTree, sessions: SessionTracker, { skipAcl }: DeciderOptions) {
+  constructor(tree: ZnodeTree, sessions: SessionTracker, options: DeciderOptions) {
     this.#tree = tree
     this.#sessions = sessions
-    this.#skipAcl = skipAcl
-    this.#lastZxid = tree.lastZxid
+    this.#skipAcl = options.skipAcl
+    this.#aclRules = options.aclRules ?? DEFAULT_ACL_RULES
+    this.#enforceQuota = options.enforceQuota ?? false
+    this.#onQuotaExceeded = options.onQuotaExceeded ?? (() => {})
+    this.#lastZxid = options.lastZxid ?? tree.lastZxid
     this.#digest = tree.digest
   }
 
@@ -143,6 +160,8 @@ export class Decider {
         return this.#closeSession(sessionId, zxid)
       case OpCode.reconfig:
         return ZkErrorCode.RECONFIGDISABLED
+      case OpCode.error:
+        return body.err
       case OpCode.deleteContainer:
         return this.#deleteContainer(body.path, zxid)
       default: {
@@ -215,7 +234,7 @@ export class Decider {
     if (fault !== ZkErrorCode.OK) return fault
     const slash = op.path.lastIndexOf('/')
     if (slash < 0 || op.path.includes('\u0000')) return ZkErrorCode.BADARGUMENTS
-    const acl = resolveAcl(op.acl, ids)
+    const acl = resolveAcl(op.acl, ids, this.#aclRules)
     if (acl === null) return ZkErrorCode.INVALIDACL
     const parentPath = op.path.slice(0, slash)
     const parent = this.#find(parentPath)
@@ -225,6 +244,7 @@ export class Decider {
     if (pathFault(path) !== null) return ZkErrorCode.BADARGUMENTS
     if (this.#exists(path)) return ZkErrorCode.NODEEXISTS
     if (this.#tree.isEphemeral(parent.ephemeralOwner)) return ZkErrorCode.NOCHILDRENFOREPHEMERALS
+    if (this.#isBeyondQuota(path, 1, lengthOf(op.data))) return ZkErrorCode.QUOTAEXCEEDED
     const ephemeral = isEphemeral(op.flags)
     const txn = creatingTxn(op, path, acl, ephemeral, (parent.cversion + 1) | 0)
     parent.cversion = txn.parentCVersion
@@ -277,6 +297,7 @@ export class Decider {
     const node = this.#find(path)
     if (node === null) return ZkErrorCode.NONODE
     if (!this.#permits(node.acl, Perms.WRITE, ids)) return ZkErrorCode.NOAUTH
+    if (this.#isBeyondQuota(path, 0, lengthOf(op.data) - lengthOf(node.data))) return ZkErrorCode.QUOTAEXCEEDED
     if (op.version !== ANY_VERSION && op.version !== node.version) return ZkErrorCode.BADVERSION
     node.version = (node.version + 1) | 0
     node.mtime = moment.wallMs
@@ -288,7 +309,7 @@ export class Decider {
 
   #setAcl({ ids }: Write, op: SetAclRequest, zxid: bigint): Outcome<SimpleTxn> {
     if (pathFault(op.path) !== null) return ZkErrorCode.BADARGUMENTS
-    const acl = resolveAcl(op.acl, ids)
+    const acl = resolveAcl(op.acl, ids, this.#aclRules)
     if (acl === null) return ZkErrorCode.INVALIDACL
     const path = keyed(op.path)
     const node = this.#find(path)
@@ -326,7 +347,22 @@ export class Decider {
   }
 
   #permits(acl: SharedAcl, perms: number, ids: readonly Id[]): boolean {
-    return this.#skipAcl || permits(acl, perms, ids)
+    return this.#skipAcl || permits(acl, perms, ids, this.#aclRules)
+  }
+
+  /** By what is applied: many writes at once may go beyond a quota together. Whether this one is to be refused. */
+  #isBeyondQuota(path: string, count: number, bytes: number): boolean {
+    const quota = this.#tree.quotaOver(path)
+    if (quota === null) return false
+    const limits = this.#tree.find(limitsPathOf(quota))
+    const stats = this.#tree.find(statsPathOf(quota))
+    if (limits === undefined || stats === undefined) return false
+    const change = { count, bytes }
+    for (const exceeded of exceededBy(quota, QuotaText.parse(limits.data), QuotaText.parse(stats.data), change)) {
+      this.#onQuotaExceeded(exceeded)
+      if (this.#enforceQuota && exceeded.hard) return true
+    }
+    return false
   }
 
   #exists(path: string): boolean {
@@ -448,6 +484,10 @@ function pendingCopy(node: Znode): PendingNode {
     ephemeralOwner: node.ephemeralOwner,
     childCount: node.children === null ? 0 : node.children.size,
   }
+}
+
+function lengthOf(data: Uint8Array | null): number {
+  return data === null ? 0 : data.length
 }
 
 function keyed(path: string): string {

@@ -56,9 +56,11 @@ test('the frozen tree stays what it was, whatever happens while it is read', () 
       else if ((node.children?.size ?? 0) === 0) remove(tree, path)
     }
     for (let step = 0; step < 20; step++) change()
-    const expected = listing(tree.freeze().nodes())
-    tree.thaw()
+    const earlier = tree.freeze()
+    const expectedOfEarlier = listing(earlier.nodes())
+    for (let step = random(10); step > 0; step--) change()
     const frozen = tree.freeze()
+    const expected = listing(frozen.nodes())
     const { zxid: frozenAt, digest } = frozen.state
     const seen: Parameters<typeof listing>[0] extends Iterable<infer Entry> ? Entry[] : never = []
     for (const [path, node] of frozen.nodes()) {
@@ -71,12 +73,10 @@ test('the frozen tree stays what it was, whatever happens while it is read', () 
     }
     assert.deepEqual(listing(seen), expected, `seed ${seed}`)
     assert.deepEqual([frozen.state.zxid, frozen.state.digest], [frozenAt, digest])
-    tree.thaw()
+    assert.deepEqual(listing(earlier.nodes()), expectedOfEarlier, `seed ${seed}`)
+    tree.thaw(earlier)
+    for (let step = 0; step < 10; step++) change()
+    assert.deepEqual(listing(frozen.nodes()), expected, `seed ${seed}`)
+    tree.thaw(frozen)
   }
-})
-
-test('one snapshot at a time', () => {
-  const tree = ZnodeTree.fresh({ extendedTypes: false })
-  tree.freeze()
-  assert.throws(() => tree.freeze(), /snapshot is being taken/)
 })

@@ -17,7 +17,7 @@ export interface FrozenState {
 }
 
 export class FrozenTree {
-  /** Marks the nodes that `keep` knows; never 0. */
+  /** Grows from one frozen tree to the next, so that a node's `keptBy` tells which of them know what it was. */
   readonly id: number
   readonly state: FrozenState
   readonly #live: ReadonlyMap<string, Znode>
@@ -37,12 +37,10 @@ export class FrozenTree {
    * Invariant: the first call for a path says what it was when the tree froze.
    */
   keep(path: string, node: Znode | undefined): void {
-    if (node?.keptBy === this.id) return
+    if (node !== undefined && node.keptBy >= this.id) return
     const known = this.#kept.get(path)
     if (known === undefined) this.#kept.set(path, node === undefined ? null : { ...node })
-    if (node === undefined) return
-    node.keptBy = this.id
-    if (path !== '') this.#rememberName(path)
+    if (node !== undefined && path !== '') this.#rememberName(path)
   }
 
   /** All nodes, each after its parent. Between two steps the live tree may change as it likes. */
@@ -67,7 +65,7 @@ export class FrozenTree {
 
   /** A node without the mark has not changed since: most are, and their paths need not be looked up. */
   #asItWas(path: string, live: Znode | undefined): Znode | undefined {
-    if (live !== undefined && live.keptBy !== this.id) return live
+    if (live !== undefined && live.keptBy < this.id) return live
     return this.#kept.get(path) ?? undefined
   }
 
@@ -78,7 +76,7 @@ export class FrozenTree {
   ): { path: string; live: ReadonlyMap<string, Znode>; names: string[]; at: number } {
     // A node that was kept is a copy: its children of today are those of the node at its path, if there is one.
     const live =
-      (node.keptBy === this.id || this.#kept.has(path) ? this.#live.get(path)?.children : node.children) ?? NOBODY
+      (node.keptBy >= this.id || this.#kept.has(path) ? this.#live.get(path)?.children : node.children) ?? NOBODY
     const names = [...live.keys()]
     for (const name of this.#touched.get(path) ?? []) if (!live.has(name)) names.push(name)
     return { path, live, names, at: 0 }

@@ -1,6 +1,17 @@
-export { AclCache, OPEN_ACL, digestIdOf, permits, withoutHashes, type SharedAcl } from './acl.ts'
+export {
+  AclCache,
+  DEFAULT_ACL_RULES,
+  OPEN_ACL,
+  digestIdOf,
+  isDigestAlgorithm,
+  permits,
+  withoutHashes,
+  type AclRules,
+  type SharedAcl,
+} from './acl.ts'
 export { Decider, type DeciderOptions, type Moment, type Write, type WriteBody } from './decide.ts'
 export type { FrozenTree } from './frozen.ts'
+export type { QuotaExceeded } from './quotas.ts'
 export { SessionIds, SessionTracker, isPasswordOf, passwordOf } from './sessions.ts'
 export { ZnodeTree, type Applied, type TreeOptions } from './tree.ts'
 export { Watches, type WatchEvent, type Watcher } from './watches.ts'

@@ -18,6 +18,7 @@ import {
 
 import { AclCache, type SharedAcl } from './acl.ts'
 import { FrozenTree } from './frozen.ts'
+import { LIMITS_NAME, QuotaPaths, QuotaText, STATS_NAME, quotaPathOf, statsPathOf } from './quotas.ts'
 import { Watches } from './watches.ts'
 import {
   CONTAINER_OWNER,
@@ -34,6 +35,9 @@ import {
 export const PROC_PATH = '/zookeeper'
 export const QUOTA_PATH = '/zookeeper/quota'
 export const CONFIG_PATH = '/zookeeper/config'
+/** Zxids without a bit of it are worth noting the digest at. Source: DataTree.DIGEST_LOG_INTERVAL, DIGEST_LOG_LIMIT. */
+const DIGEST_RECORDED_MASK = 127n
+const DIGESTS_MAX = 1024
 const READ_BY_ALL: readonly Acl[] = [{ perms: Perms.READ, id: { scheme: 'world', id: 'anyone' } }]
 
 /** What a transaction did, as its answer needs it. */
@@ -64,12 +68,15 @@ export class ZnodeTree {
   readonly #ephemerals = new Map<bigint, Set<string>>()
   readonly #containers = new Set<string>()
   readonly #ttls = new Set<string>()
+  readonly #quotas = new QuotaPaths()
   /** Sum of all nodes' digests, of 64 bits. */
   #digest = 0n
   #lastZxid = 0n
   #dataSize = 0
   #digestMismatches = 0
-  #frozen: FrozenTree | null = null
+  readonly #digests: [bigint, bigint][] = []
+  /** Trees that someone is reading, oldest first; null for none, which is nearly always. */
+  #frozen: FrozenTree[] | null = null
   #freezes = 0
 
   constructor({ extendedTypes }: TreeOptions) {
@@ -93,6 +100,11 @@ export class ZnodeTree {
 
   get digest(): bigint {
     return this.#digest
+  }
+
+  /** What the digest was after every 128th transaction, the latest 1024 of them: servers compare theirs by it. */
+  get digests(): readonly (readonly [zxid: bigint, digest: bigint])[] {
+    return this.#digests
   }
 
   /** Transactions after which the tree was not what their digest says: this server or the other one is wrong. */
@@ -162,24 +174,29 @@ export class ZnodeTree {
     return count
   }
 
+  /** The quota that a path is under, by its own path; null for none. */
+  quotaOver(path: string): string | null {
+    return this.#quotas.over(path)
+  }
+
   /**
-   * The tree as it is now, for a snapshot that is written while transactions go on. Ends with `thaw`; there is
-   * one at a time.
+   * The tree as it is now, for a snapshot that is written while transactions go on. Ends with `thaw`. There may be several, of
+   * different moments: one for the disk, others for learners.
    */
   freeze(): FrozenTree {
-    assert(this.#frozen === null, 'a snapshot is being taken already')
     const frozen = new FrozenTree(++this.#freezes, this.#nodes, {
       zxid: this.#lastZxid,
       digest: this.#digest,
       sessions: [...this.sessions],
       acls: this.acls.entries(),
     })
-    this.#frozen = frozen
+    this.#frozen = [...(this.#frozen ?? []), frozen]
     return frozen
   }
 
-  thaw(): void {
-    this.#frozen = null
+  thaw(frozen: FrozenTree): void {
+    const others = (this.#frozen ?? []).filter((each) => each !== frozen)
+    this.#frozen = others.length === 0 ? null : others
   }
 
   /** A node from a snapshot, parents first. */
@@ -200,6 +217,26 @@ export class ZnodeTree {
   loaded(zxid: bigint): void {
     this.acls.forgetUnused()
     this.#lastZxid = zxid
+    this.#findQuotas(QUOTA_PATH)
+  }
+
+  /**
+   * The ensemble's members, as each server has them from its own file: no transaction brings them, and no other server's
+   * snapshot. Source: ZKDatabase.initConfigInZKDatabase.
+   */
+  setConfig(text: Uint8Array, timeMs: number): void {
+    if (this.find(CONFIG_PATH) === undefined) {
+      if (this.find(PROC_PATH) === undefined) this.load(PROC_PATH, emptyZnode())
+      this.load(CONFIG_PATH, { ...emptyZnode(), acl: this.acls.use(READ_BY_ALL), aversion: -1 })
+    }
+    const node = this.find(CONFIG_PATH)!
+    this.#dataSize += sizeOf(CONFIG_PATH, text) - sizeOf(CONFIG_PATH, node.data)
+    this.#change(CONFIG_PATH, node, () => {
+      node.data = text
+      node.version = -1
+      node.mzxid = 0n
+      node.mtime = timeMs
+    })
   }
 
   apply({ header, txn, digest }: LoggedTxn): Applied {
@@ -207,7 +244,13 @@ export class ZnodeTree {
     if (header.zxid > this.#lastZxid) this.#lastZxid = header.zxid
     if (digest !== null && digest.version === DIGEST_VERSION && digest.treeDigest !== this.#digest)
       this.#digestMismatches++
+    if ((header.zxid & DIGEST_RECORDED_MASK) === 0n) this.#recordDigest(header.zxid)
     return applied
+  }
+
+  #recordDigest(zxid: bigint): void {
+    this.#digests.push([zxid, this.#digest])
+    if (this.#digests.length > DIGESTS_MAX) this.#digests.shift()
   }
 
   #applyTxn(header: TxnHeader, txn: Txn): Applied {
@@ -270,7 +313,7 @@ export class ZnodeTree {
     this.#countCreation(parentPath, parent, txn.parentCVersion, header.zxid)
     const existing = this.#nodes.get(path)
     if (existing !== undefined) return this.#createAgain(existing, txn.acl)
-    this.#frozen?.keep(path, undefined)
+    if (this.#frozen !== null) this.#keep(path, undefined)
     const node: Znode = {
       data: txn.data,
       acl: this.acls.use(txn.acl),
@@ -285,21 +328,18 @@ export class ZnodeTree {
       ephemeralOwner: owner,
       children: null,
       digest: DIGEST_UNKNOWN,
-      keptBy: this.#frozen?.id ?? 0,
+      keptBy: this.#frozen?.at(-1)!.id ?? 0,
     }
     ;(parent.children ??= new Map()).set(path.slice(slash + 1), node)
     this.#nodes.set(path, node)
     this.#digest = wrap(this.#digest + BigInt(this.digestOf(path, node)))
     this.#dataSize += sizeOf(path, node.data)
     this.#own(path, owner)
+    const stat = txn.type === OpCode.create ? null : this.statOf(node)
+    if (parentPath.startsWith(QUOTA_PATH)) this.#quotaNodeCreated(parentPath, path.slice(slash + 1))
+    this.#countForQuota(path, 1, lengthOf(txn.data))
     this.watches.created(path, shown(parentPath), header.zxid, node.acl, parent.acl)
-    return {
-      type: txn.type,
-      err: ZkErrorCode.OK,
-      path,
-      stat: txn.type === OpCode.create ? null : this.statOf(node),
-      results: null,
-    }
+    return { ...fine(txn.type, path), stat }
   }
 
   /** A snapshot taken on the fly (Apache's) may hold the node and not its ACL, which is written first. */
@@ -331,13 +371,15 @@ export class ZnodeTree {
     if (zxid > parent.pzxid) this.#change(parentPath, parent, () => (parent.pzxid = zxid))
     const node = this.#nodes.get(path)
     if (node === undefined) return ZkErrorCode.NONODE
-    this.#frozen?.keep(path, node)
+    if (this.#frozen !== null) this.#keep(path, node)
     parent.children?.delete(path.slice(slash + 1))
     this.#nodes.delete(path)
     this.#digest = wrap(this.#digest - BigInt(this.digestOf(path, node)))
     this.#dataSize -= sizeOf(path, node.data)
     this.acls.release(node.acl)
     this.#disown(path, node.ephemeralOwner)
+    if (parentPath.startsWith(QUOTA_PATH)) this.#quotaNodeDeleted(parentPath, path.slice(slash + 1))
+    this.#countForQuota(path, -1, -lengthOf(node.data))
     this.watches.deleted(path, shown(parentPath), zxid, node.acl, parent.acl)
     return ZkErrorCode.OK
   }
@@ -346,15 +388,18 @@ export class ZnodeTree {
     const path = keyed(txn.path)
     const node = this.#nodes.get(path)
     if (node === undefined) return refused(ZkErrorCode.NONODE)
-    this.#dataSize += sizeOf(path, txn.data) - sizeOf(path, node.data)
+    const growth = lengthOf(txn.data) - lengthOf(node.data)
+    this.#dataSize += growth
     this.#change(path, node, () => {
       node.data = txn.data
       node.version = txn.version
       node.mtime = header.time
       node.mzxid = header.zxid
     })
+    const stat = this.statOf(node)
+    this.#countForQuota(path, 0, growth)
     this.watches.changed(txn.path, header.zxid, node.acl)
-    return { ...fine(txn.type, txn.path), stat: this.statOf(node) }
+    return { ...fine(txn.type, txn.path), stat }
   }
 
   #setAcl(txn: { type: OpCode; path: string; acl: readonly Acl[]; version: number }): Applied {
@@ -378,13 +423,76 @@ export class ZnodeTree {
     this.#ephemerals.delete(header.clientId)
   }
 
+  #quotaNodeCreated(folder: string, name: string): void {
+    const path = quotaPathOf(folder)
+    if (path === null) return
+    if (name === LIMITS_NAME) this.#quotas.add(path)
+    if (name === STATS_NAME) this.#countForNewQuota(path)
+  }
+
+  #quotaNodeDeleted(folder: string, name: string): void {
+    const path = quotaPathOf(folder)
+    if (path !== null && name === LIMITS_NAME) this.#quotas.delete(path)
+  }
+
+  /** Statistics change without a transaction, a version or an event. */
+  #countForQuota(path: string, count: number, bytes: number): void {
+    const quota = this.#quotas.over(path)
+    if (quota === null) return
+    const node = this.#nodes.get(statsPathOf(quota))
+    if (node === undefined) return
+    const stats = QuotaText.parse(node.data)
+    stats.add(count, bytes)
+    this.#setStats(statsPathOf(quota), node, stats)
+  }
+
+  #countForNewQuota(path: string): void {
+    const node = this.#nodes.get(statsPathOf(path))
+    if (node === undefined) return
+    let count = 0
+    let bytes = 0
+    const pending = [path]
+    for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
+      const counted = this.#nodes.get(next)
+      if (counted === undefined) continue
+      count++
+      bytes += lengthOf(counted.data)
+      for (const name of counted.children?.keys() ?? []) pending.push(`${next}/${name}`)
+    }
+    this.#setStats(statsPathOf(path), node, QuotaText.of(count, bytes))
+  }
+
+  #setStats(path: string, node: Znode, stats: QuotaText): void {
+    const data = stats.encode()
+    this.#dataSize += data.length - lengthOf(node.data)
+    this.#change(path, node, () => (node.data = data))
+  }
+
+  /** After a snapshot, whose statistics another server may have written on the fly. */
+  #findQuotas(folder: string): void {
+    const names = [...(this.#nodes.get(folder)?.children?.keys() ?? [])]
+    const path = quotaPathOf(folder)
+    if (path !== null && names.includes(LIMITS_NAME)) {
+      this.#countForNewQuota(path)
+      this.#quotas.add(path)
+    }
+    for (const name of names) this.#findQuotas(`${folder}/${name}`)
+  }
+
   /** Every change of a node that stays goes through here: the frozen tree and the digest learn of it. */
   #change(path: string, node: Znode, change: () => void): void {
-    this.#frozen?.keep(path, node)
+    if (this.#frozen !== null) this.#keep(path, node)
     const before = this.digestOf(path, node)
     change()
     node.digest = DIGEST_UNKNOWN
     this.#digest = wrap(this.#digest + BigInt(this.digestOf(path, node) - before))
+  }
+
+  #keep(path: string, node: Znode | undefined): void {
+    const newest = this.#frozen!.at(-1)!.id
+    if (node !== undefined && node.keptBy >= newest) return
+    for (const frozen of this.#frozen!) frozen.keep(path, node)
+    if (node !== undefined) node.keptBy = newest
   }
 
   #own(path: string, owner: bigint): void {
@@ -427,7 +535,11 @@ function refused(err: number): Applied {
 }
 
 function sizeOf(path: string, data: Uint8Array | null): number {
-  return path.length + (data === null ? 0 : data.length)
+  return path.length + lengthOf(data)
+}
+
+function lengthOf(data: Uint8Array | null): number {
+  return data === null ? 0 : data.length
 }
 
 function wrap(digest: bigint): bigint {

@@ -25,8 +25,11 @@ const RECURSIVE = 4
 const ANY = STANDARD | PERSISTENT | RECURSIVE
 
 export class Watches {
-  readonly #data = new WatchTable()
-  readonly #children = new WatchTable()
+  /** How many watchers hear of an event; for who counts them. */
+  onTriggered: (type: WatchEventType, watchers: number) => void = () => {}
+
+  readonly #data = new WatchTable((type, watchers) => this.onTriggered(type, watchers))
+  readonly #children = new WatchTable((type, watchers) => this.onTriggered(type, watchers))
 
   /** Watches that are registered, counted as the admin words do. */
   get count(): number {
@@ -119,9 +122,14 @@ function modesOf(type: number): { data: number; children: number } {
 class WatchTable {
   readonly #byPath = new Map<string, Map<Watcher, number>>()
   readonly #byWatcher = new Map<Watcher, Set<string>>()
+  readonly #onTriggered: (type: WatchEventType, watchers: number) => void
   /** While it is 0, ancestors need not be looked at. */
   #recursive = 0
   count = 0
+
+  constructor(onTriggered: (type: WatchEventType, watchers: number) => void) {
+    this.#onTriggered = onTriggered
+  }
 
   get paths(): number {
     return this.#byPath.size
@@ -153,6 +161,7 @@ class WatchTable {
   trigger(event: WatchEvent, acl: SharedAcl, told: ReadonlySet<Watcher> | null): ReadonlySet<Watcher> | null {
     if (this.#byPath.size === 0) return null
     const concerned = this.#concerned(event.path)
+    if (concerned !== null) this.#onTriggered(event.type, concerned.size)
     for (const watcher of concerned ?? []) if (!told?.has(watcher)) watcher.notify(event, acl)
     return concerned
   }

@@ -24,7 +24,7 @@ export interface Znode {
   children: Map<string, Znode> | null
   /** CRC of path, data and stat, or `DIGEST_UNKNOWN` since the last change. */
   digest: number
-  /** Number of the frozen tree that knows what it was before its last change; 0 for none. */
+  /** Number of the newest frozen tree that knows what it was; older ones know it, too. 0: none does. */
   keptBy: number
 }
 

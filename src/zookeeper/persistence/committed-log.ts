@@ -1,0 +1,74 @@
+/**
+ * The last transactions that were applied, in memory: most learners that come back need no others. Source: ZKDatabase.committedLog.
+ *
+ * Invariant: there is no hole in it. One would go to every learner that is synchronised from here, and transactions would be lost
+ * (ZOOKEEPER-4925); where a transaction does not follow, what was before it is forgotten.
+ */
+import { follows } from './names.ts'
+
+export interface CommittedTxn {
+  readonly zxid: bigint
+  /** An encoded `LoggedTxn`, as the log and the proposals have it. */
+  readonly bytes: Uint8Array
+}
+
+/** Whatever `commitLogCount` says: 500 transactions of a megabyte each would be half a gigabyte. */
+const BYTES_MAX = 1 << 25
+const FORGOTTEN: CommittedTxn = { zxid: 0n, bytes: new Uint8Array(0) }
+/** Forgotten entries at the head are cut off when there are this many. */
+const COMPACTED_FROM = 1024
+
+export class CommittedLog implements Iterable<CommittedTxn> {
+  readonly #countMax: number
+  readonly #bytesMax: number
+  #entries: CommittedTxn[] = []
+  #start = 0
+  #bytes = 0
+
+  constructor(countMax: number, bytesMax = BYTES_MAX) {
+    this.#countMax = countMax
+    this.#bytesMax = bytesMax
+  }
+
+  get size(): number {
+    return this.#entries.length - this.#start
+  }
+
+  /** Zxid of the oldest transaction; 0 where there is none. */
+  get min(): bigint {
+    return this.#entries[this.#start]?.zxid ?? 0n
+  }
+
+  /** Zxid of the newest transaction; 0 where there is none. */
+  get max(): bigint {
+    return this.size === 0 ? 0n : this.#entries.at(-1)!.zxid
+  }
+
+  add(zxid: bigint, bytes: Uint8Array): void {
+    if (this.#countMax === 0) return
+    if (this.size > 0 && !follows(zxid, this.max)) this.clear()
+    this.#entries.push({ zxid, bytes })
+    this.#bytes += bytes.length
+    while (this.size > this.#countMax || (this.#bytes > this.#bytesMax && this.size > 1)) this.#forgetOldest()
+    if (this.#start < COMPACTED_FROM) return
+    this.#entries = this.#entries.slice(this.#start)
+    this.#start = 0
+  }
+
+  #forgetOldest(): void {
+    this.#bytes -= this.#entries[this.#start]!.bytes.length
+    this.#entries[this.#start++] = FORGOTTEN
+  }
+
+  clear(): void {
+    this.#entries = []
+    this.#start = 0
+    this.#bytes = 0
+  }
+
+  /** Oldest first. */
+  *[Symbol.iterator](): Generator<CommittedTxn> {
+    const entries = this.#entries
+    for (let index = this.#start; index < entries.length; index++) yield entries[index]!
+  }
+}
