@@ -1,0 +1,28 @@
+export { hierarchyOf, majorityOf, type Quorum } from './quorum.ts'
+export { NO_ENSEMBLE_FAULTS, type EnsembleFaults } from './faults.ts'
+export { Election, type ElectionEffect, type ElectionOptions, type Office, type Position } from './election.ts'
+export { decodeNotification, encodeNotification, type Notification } from './notification.ts'
+export { NO_SID, type PeerState, type Vote } from './vote.ts'
+export { Leader, type LeaderEffect, type LeaderOptions, type LearnerStatus, type LinkNumber } from './leader.ts'
+export { Learner, type LearnerEffect, type LearnerOptions, type LearnerRole, type Proposal } from './learner.ts'
+export {
+  LearnerInfo,
+  NO_ZXID,
+  PacketReader,
+  PacketType,
+  SNAPSHOT_SIGNATURE,
+  counterOf,
+  epochOf,
+  hexZxid,
+  packet,
+  pingAnswerPacket,
+  requestPacket,
+  revalidatePacket,
+  revalidatedPacket,
+  writePacket,
+  zxidOf,
+  type LearnerRequest,
+  type QuorumPacket,
+} from './packets.ts'
+export { syncPlan, type History, type LoggedBytes, type SyncPlan } from './sync-plan.ts'
+export { HELLO_BYTES_MAX, decodeHello, encodeHello } from './hello.ts'

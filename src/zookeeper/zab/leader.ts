@@ -1,0 +1,666 @@
+/**
+ * The leader's side of ZAB, from being elected until it is in office no longer.
+ *
+ *     discovery      FOLLOWERINFO of a quorum: the new epoch is after every epoch that one of it has accepted;
+ *                    LEADERINFO to each, ACKEPOCH of a quorum; a follower that is ahead of the leader ends it
+ *     synchronise    DIFF, TRUNC or SNAP to each, what it lacks, what is proposed meanwhile, NEWLEADER; ACK of a quorum
+ *     broadcast      UPTODATE; PROPOSAL to all while the own log is written, COMMIT in order once a quorum's disks have it
+ *
+ * What must hold:
+ * - The leader counts as one of the quorum only with what its own disk has: accepted epoch, current epoch, transactions.
+ * - A learner counts with what it acknowledged on this connection. One that comes again may have cut off what it had
+ *   acknowledged before, until it gets it again.
+ * - A learner is proposed to from its synchronisation on, so that nothing is missing between that and the rest.
+ * - Every tick the living must be a quorum; a learner that is silent, or does not acknowledge, for syncLimit ticks is
+ *   not among them.
+ *
+ * A pure machine: `on…` says what happened, `takeEffects` what must be done, in order. Learners are known by the number
+ * of their link. Source: Leader, LearnerHandler.
+ */
+import { assert, MalformedBytesError } from '#base'
+import type { LoggedTxn } from '#zookeeper/protocol'
+
+import { NO_ENSEMBLE_FAULTS, type EnsembleFaults } from './faults.ts'
+import type { LearnerRole, Proposal } from './learner.ts'
+import {
+  EPOCH_ACKNOWLEDGED_BEFORE,
+  LearnerInfo,
+  NO_ZXID,
+  PROTOCOL_VERSION,
+  PacketType,
+  ackEpochOf,
+  epochOf,
+  hexZxid,
+  leaderInfoPacket,
+  packet,
+  requestOf,
+  revalidateOf,
+  touchedOf,
+  zxidOf,
+  type LearnerRequest,
+  type QuorumPacket,
+} from './packets.ts'
+import { Queue } from './queue.ts'
+import type { Quorum } from './quorum.ts'
+
+export interface LeaderOptions {
+  readonly sid: number
+  readonly quorum: Quorum
+  readonly acceptedEpoch: number
+  readonly currentEpoch: number
+  /** The last transaction in the own log. All of it is on disk and has been applied. */
+  readonly lastZxid: bigint
+  /** Goes with NEWLEADER. */
+  readonly configText: Uint8Array
+  readonly tickMs: number
+  /** For each of discovery, acknowledging the epoch and synchronising. */
+  readonly initLimitMs: number
+  readonly syncLimitMs: number
+  readonly faults?: EnsembleFaults
+}
+
+/** Number of a connection; never used again. */
+export type LinkNumber = number
+
+export type LeaderEffect =
+  | { readonly type: 'send'; readonly link: LinkNumber; readonly packet: QuorumPacket }
+  /** The same packet to several. */
+  | { readonly type: 'forward'; readonly links: readonly LinkNumber[]; readonly packet: QuorumPacket }
+  /** DIFF, TRUNC or SNAP, and what the learner lacks of everything that is committed now; what is sent later comes after it. */
+  | { readonly type: 'synchronise'; readonly link: LinkNumber; readonly zxid: bigint }
+  /** Answered by `onAcceptedEpochWritten` when it is on disk. */
+  | { readonly type: 'writeAcceptedEpoch'; readonly epoch: number }
+  /** Answered by `onCurrentEpochWritten` when it is on disk. */
+  | { readonly type: 'writeCurrentEpoch'; readonly epoch: number }
+  /** In office: clients may be served from here on. */
+  | { readonly type: 'serve'; readonly epoch: number }
+  /** Answered by `onLogged` when it is on disk. */
+  | { readonly type: 'append'; readonly proposal: Proposal }
+  | { readonly type: 'commit'; readonly proposal: Proposal }
+  | { readonly type: 'synced'; readonly ready: () => void }
+  | { readonly type: 'request'; readonly link: LinkNumber; readonly request: LearnerRequest }
+  | { readonly type: 'touched'; readonly link: LinkNumber; readonly sessions: readonly (readonly [bigint, number])[] }
+  | {
+      readonly type: 'revalidate'
+      readonly link: LinkNumber
+      readonly sessionId: bigint
+      readonly timeoutMs: number
+    }
+  | { readonly type: 'disconnect'; readonly link: LinkNumber; readonly reason: string }
+  /** The last effect: out of office. */
+  | { readonly type: 'over'; readonly reason: string }
+
+type LearnerPhase =
+  /** Connected; its first word is awaited. */
+  | 'greeting'
+  /** Known; the epoch is not decided. */
+  | 'known'
+  /** LEADERINFO is sent. */
+  | 'invited'
+  /** ACKEPOCH has come; a quorum of them is awaited. */
+  | 'promised'
+  /** Gets what it lacks, and NEWLEADER. */
+  | 'synchronising'
+  /** NEWLEADER is acknowledged. */
+  | 'following'
+
+interface LearnerState {
+  readonly link: LinkNumber
+  readonly connectedMs: number
+  sid: number
+  role: LearnerRole
+  phase: LearnerPhase
+  acceptedEpoch: number
+  /** Its last transaction, as of ACKEPOCH. */
+  lastZxid: bigint
+  /** ACKEPOCH counted as a promise. */
+  hasPromised: boolean
+  /** On its disk up to here. Counts from NEWLEADER on. */
+  ackedZxid: bigint
+  heardMs: number
+  /** A proposal that it has not acknowledged and the latest one, with the times they went out. */
+  awaited: { zxid: bigint; sinceMs: number } | null
+  awaitedNext: { zxid: bigint; sinceMs: number } | null
+}
+
+/** As admin words and metrics show it. */
+export interface LearnerStatus {
+  readonly link: LinkNumber
+  readonly sid: number
+  readonly role: LearnerRole
+  readonly isSynced: boolean
+  readonly ackedZxid: bigint
+}
+
+interface PendingSync {
+  readonly zxid: bigint
+  readonly ready: () => void
+}
+
+const COUNTER_MAX = 0xffff_ffffn
+
+export class Leader {
+  readonly #options: LeaderOptions
+  readonly #faults: EnsembleFaults
+  readonly #learners = new Map<LinkNumber, LearnerState>()
+  #phase: 'discovery' | 'promising' | 'synchronising' | 'broadcast' | 'over' = 'discovery'
+  #effects: LeaderEffect[] = []
+  #epoch = 0
+  #isAcceptedEpochWritten = false
+  #isCurrentEpochWritten = false
+  #phaseSinceMs: number
+  readonly #startedMs: number
+  /** Links that proposals go to, and those that are informed of commits. */
+  #followers: readonly LinkNumber[] = []
+  #observers: readonly LinkNumber[] = []
+  /** Proposed and not committed, in order. */
+  readonly #outstanding = new Queue<Proposal>()
+  readonly #syncs = new Queue<PendingSync>()
+  #proposedZxid: bigint
+  #committedZxid: bigint
+  /** The own disk has everything up to here. */
+  #loggedZxid: bigint
+  #isTickSkipped = true
+
+  constructor(options: LeaderOptions, nowMs: number) {
+    this.#options = options
+    this.#faults = options.faults ?? NO_ENSEMBLE_FAULTS
+    this.#phaseSinceMs = nowMs
+    this.#startedMs = nowMs
+    this.#proposedZxid = options.lastZxid
+    this.#committedZxid = options.lastZxid
+    this.#loggedZxid = options.lastZxid
+    this.#decideEpoch(nowMs)
+  }
+
+  /** 0 until it is decided. */
+  get epoch(): number {
+    return this.#epoch
+  }
+
+  get isServing(): boolean {
+    return this.#phase === 'broadcast'
+  }
+
+  /** As admin words show it. Source: QuorumPeer.ZabState. */
+  get zabState(): 'discovery' | 'synchronization' | 'broadcast' {
+    if (this.#phase === 'broadcast') return 'broadcast'
+    return this.#phase === 'synchronising' ? 'synchronization' : 'discovery'
+  }
+
+  get proposedZxid(): bigint {
+    return this.#proposedZxid
+  }
+
+  get committedZxid(): bigint {
+    return this.#committedZxid
+  }
+
+  /** Syncs that wait for commits. */
+  get pendingSyncs(): number {
+    return this.#syncs.length
+  }
+
+  /** Everyone who has said who it is. */
+  learners(nowMs: number): LearnerStatus[] {
+    return Array.from(this.#learners.values())
+      .filter(({ phase }) => phase !== 'greeting')
+      .map((learner) => ({
+        link: learner.link,
+        sid: learner.sid,
+        role: learner.role,
+        isSynced: learner.phase === 'following' && this.#isAlive(learner, nowMs),
+        ackedZxid: learner.ackedZxid,
+      }))
+  }
+
+  /** -1 before it has said who it is. */
+  sidOf(link: LinkNumber): number {
+    return this.#learners.get(link)?.sid ?? -1
+  }
+
+  takeEffects(): LeaderEffect[] {
+    const effects = this.#effects
+    this.#effects = []
+    return effects
+  }
+
+  onConnected(link: LinkNumber, nowMs: number): void {
+    if (this.#phase === 'over') return
+    this.#learners.set(link, {
+      link,
+      connectedMs: nowMs,
+      sid: -1,
+      role: 'follower',
+      phase: 'greeting',
+      acceptedEpoch: 0,
+      lastZxid: 0n,
+      hasPromised: false,
+      ackedZxid: NO_ZXID,
+      heardMs: nowMs,
+      awaited: null,
+      awaitedNext: null,
+    })
+  }
+
+  /** It is gone; what it acknowledged counts no longer. */
+  onDisconnected(link: LinkNumber): void {
+    const learner = this.#learners.get(link)
+    if (learner === undefined || this.#phase === 'over') return
+    this.#forget(learner)
+    this.#judgeLoss()
+  }
+
+  /** Part of what the learner is being sent has left: it is alive, if slow. */
+  onProgress(link: LinkNumber, nowMs: number): void {
+    const learner = this.#learners.get(link)
+    if (learner !== undefined) learner.heardMs = nowMs
+  }
+
+  onPacket(link: LinkNumber, received: QuorumPacket, nowMs: number): void {
+    const learner = this.#learners.get(link)
+    if (learner === undefined || this.#phase === 'over') return
+    learner.heardMs = nowMs
+    try {
+      this.#take(learner, received, nowMs)
+    } catch (error) {
+      if (!(error instanceof MalformedBytesError)) throw error
+      this.#disconnect(learner, `a packet of type ${received.type} is not one: ${error.message}`)
+    }
+  }
+
+  /**
+   * A voter looks for a leader in a later round than the one that elected this leader. Nobody who follows does that: when
+   * no epoch has come about a tick later, nothing will come of this election.
+   */
+  onVoterLooksAnew(nowMs: number): void {
+    if (this.#phase !== 'discovery' || nowMs - this.#startedMs < this.#options.tickMs) return
+    this.#end('voters have changed their mind')
+  }
+
+  onAcceptedEpochWritten(nowMs: number): void {
+    if (this.#phase === 'over') return
+    this.#isAcceptedEpochWritten = true
+    this.#countPromises(nowMs)
+  }
+
+  onCurrentEpochWritten(nowMs: number): void {
+    if (this.#phase === 'over') return
+    this.#isCurrentEpochWritten = true
+    this.#countEstablished(nowMs)
+  }
+
+  /** The own disk has everything up to here. */
+  onLogged(zxid: bigint): void {
+    if (zxid > this.#loggedZxid) this.#loggedZxid = zxid
+    this.#commit()
+  }
+
+  /**
+   * Proposes the next transaction of the epoch. `bytes` is `logged`, encoded. Out of office nothing happens. Where the
+   * counter is used up it goes out of office instead: an election begins another epoch.
+   */
+  propose(logged: LoggedTxn, bytes: Uint8Array, nowMs: number): void {
+    if (this.#phase !== 'broadcast') return
+    const { zxid } = logged.header
+    assert(zxid === this.#proposedZxid + 1n, 'a proposal leaves a gap')
+    if ((zxid & COUNTER_MAX) === COUNTER_MAX) return this.#end('the transactions of this epoch are used up')
+    const proposal: Proposal = { zxid, bytes, logged }
+    this.#proposedZxid = zxid
+    this.#outstanding.push(proposal)
+    if (this.#followers.length > 0) {
+      this.#effects.push({
+        type: 'forward',
+        links: this.#followers,
+        packet: packet(PacketType.proposal, zxid, bytes),
+      })
+      for (const link of this.#followers) this.#await(this.#learners.get(link)!, zxid, nowMs)
+    }
+    this.#effects.push({ type: 'append', proposal })
+    return undefined
+  }
+
+  /** `ready` is called, as an effect, when everything that was proposed until now is committed. */
+  sync(ready: () => void): void {
+    if (this.#phase !== 'broadcast') return
+    if (this.#outstanding.length === 0) this.#effects.push({ type: 'synced', ready })
+    else this.#syncs.push({ zxid: this.#proposedZxid, ready })
+  }
+
+  /** Goes out of office. */
+  stepDown(reason: string): void {
+    this.#end(reason)
+  }
+
+  /** Twice in a tick. */
+  onTick(nowMs: number): void {
+    if (this.#phase === 'over') return
+    if (this.#phase !== 'broadcast' && nowMs - this.#phaseSinceMs > this.#options.initLimitMs)
+      return this.#end(WAITED_FOR[this.#phase])
+    for (const learner of this.#learners.values()) this.#judge(learner, nowMs)
+    this.#isTickSkipped = !this.#isTickSkipped
+    if (this.#phase === 'broadcast' && !this.#isTickSkipped) {
+      const living = this.#voters((learner) => this.#isAlive(learner, nowMs))
+      if (!this.#options.quorum.containsQuorum(living))
+        return this.#end(`of the voters only ${[...living].join(', ')} are alive`)
+    }
+    this.#ping()
+    return undefined
+  }
+
+  #take(learner: LearnerState, received: QuorumPacket, nowMs: number): void {
+    switch (learner.phase) {
+      case 'greeting':
+        return this.#onLearnerInfo(learner, received, nowMs)
+      case 'invited':
+        return this.#onAckEpoch(learner, received, nowMs)
+      case 'synchronising':
+        return this.#onFirstAck(learner, received, nowMs)
+      case 'following':
+        return this.#onFollowing(learner, received)
+      case 'known':
+      case 'promised':
+        return this.#disconnect(learner, `a packet of type ${received.type} came out of turn`)
+    }
+  }
+
+  #onLearnerInfo(learner: LearnerState, { type, zxid, data }: QuorumPacket, nowMs: number): void {
+    if (type !== PacketType.followerInfo && type !== PacketType.observerInfo)
+      return this.#disconnect(learner, `a packet of type ${type} came first`)
+    const info = LearnerInfo.decode(data ?? new Uint8Array(0))
+    if (info.protocolVersion < PROTOCOL_VERSION)
+      return this.#disconnect(learner, `its protocol ${info.protocolVersion} is from before ZooKeeper 3.4`)
+    if (info.configVersion > 0n)
+      return this.#disconnect(learner, `its list of servers is a later one (version ${info.configVersion})`)
+    learner.sid = Number(info.serverId)
+    learner.role = type === PacketType.followerInfo ? 'follower' : 'observer'
+    learner.acceptedEpoch = epochOf(zxid)
+    if (learner.sid === this.#options.sid)
+      return this.#disconnect(learner, `it calls itself ${learner.sid}, as this server`)
+    for (const other of this.#learners.values())
+      if (other !== learner && other.phase !== 'greeting' && other.sid === learner.sid)
+        this.#disconnect(other, 'it has connected anew')
+    learner.phase = 'known'
+    if (this.#phase === 'discovery') return this.#decideEpoch(nowMs)
+    if (this.#isVoter(learner) && learner.acceptedEpoch > this.#epoch)
+      return this.#end(
+        `server ${learner.sid} has accepted epoch ${learner.acceptedEpoch} and cannot follow in epoch ${this.#epoch}`,
+      )
+    return this.#invite(learner)
+  }
+
+  /** Once a quorum is known, the epoch is the one after all that have been accepted. */
+  #decideEpoch(nowMs: number): void {
+    const known = this.#voters(({ phase }) => phase === 'known')
+    if (!this.#options.quorum.containsQuorum(known)) return
+    let accepted = this.#options.acceptedEpoch
+    for (const { phase, acceptedEpoch } of this.#learners.values())
+      if (phase === 'known') accepted = Math.max(accepted, acceptedEpoch)
+    this.#epoch = accepted + 1
+    this.#enter('promising', nowMs)
+    this.#effects.push({ type: 'writeAcceptedEpoch', epoch: this.#epoch })
+    for (const learner of this.#learners.values()) if (learner.phase === 'known') this.#invite(learner)
+  }
+
+  #invite(learner: LearnerState): void {
+    learner.phase = 'invited'
+    this.#send(learner, leaderInfoPacket(this.#epoch))
+  }
+
+  #onAckEpoch(learner: LearnerState, received: QuorumPacket, nowMs: number): void {
+    if (received.type !== PacketType.ackEpoch)
+      return this.#disconnect(learner, `a packet of type ${received.type} came instead of ACKEPOCH`)
+    const currentEpoch = ackEpochOf(received)
+    learner.lastZxid = received.zxid
+    if (this.#phase !== 'promising') return this.#synchronise(learner)
+    learner.phase = 'promised'
+    if (currentEpoch === EPOCH_ACKNOWLEDGED_BEFORE) return undefined
+    if (this.#isVoter(learner) && this.#isAhead(currentEpoch, learner.lastZxid))
+      return this.#end(
+        `server ${learner.sid} is ahead: epoch ${currentEpoch}, ${hexZxid(learner.lastZxid)}, ` +
+          `and here epoch ${this.#options.currentEpoch}, ${hexZxid(this.#options.lastZxid)}`,
+      )
+    learner.hasPromised = true
+    return this.#countPromises(nowMs)
+  }
+
+  #isAhead(currentEpoch: number, lastZxid: bigint): boolean {
+    const own = this.#options
+    return currentEpoch > own.currentEpoch || (currentEpoch === own.currentEpoch && lastZxid > own.lastZxid)
+  }
+
+  #countPromises(nowMs: number): void {
+    if (this.#phase !== 'promising' || !this.#isAcceptedEpochWritten) return
+    if (!this.#options.quorum.containsQuorum(this.#voters(({ hasPromised }) => hasPromised))) return
+    this.#enter('synchronising', nowMs)
+    this.#effects.push({ type: 'writeCurrentEpoch', epoch: this.#epoch })
+    for (const learner of this.#learners.values()) if (learner.phase === 'promised') this.#synchronise(learner)
+  }
+
+  /** From here on it is proposed to: what is outstanding follows what is committed, and NEWLEADER comes after both. */
+  #synchronise(learner: LearnerState): void {
+    learner.phase = 'synchronising'
+    this.#effects.push({ type: 'synchronise', link: learner.link, zxid: learner.lastZxid })
+    if (learner.role === 'follower')
+      for (const { zxid, bytes } of this.#outstanding) this.#send(learner, packet(PacketType.proposal, zxid, bytes))
+    this.#send(learner, packet(PacketType.newLeader, zxidOf(this.#epoch), this.#options.configText))
+    if (!this.#faults.forgetDuringSynchronisation) this.#listLinks()
+  }
+
+  #onFirstAck(learner: LearnerState, { type, zxid }: QuorumPacket, nowMs: number): void {
+    if (type !== PacketType.ack || zxid !== zxidOf(this.#epoch))
+      return this.#disconnect(
+        learner,
+        `a packet of type ${type}, zxid ${hexZxid(zxid)}, came instead of NEWLEADER's acknowledgement`,
+      )
+    learner.phase = 'following'
+    learner.ackedZxid = zxid
+    if (this.#faults.forgetDuringSynchronisation) this.#listLinks()
+    if (this.#phase === 'broadcast') return this.#send(learner, packet(PacketType.upToDate, NO_ZXID))
+    return this.#countEstablished(nowMs)
+  }
+
+  /** A quorum has the leader's history and its epoch: it is in office. */
+  #countEstablished(nowMs: number): void {
+    if (this.#phase !== 'synchronising' || !this.#isCurrentEpochWritten) return
+    if (!this.#options.quorum.containsQuorum(this.#voters(({ phase }) => phase === 'following'))) return
+    this.#enter('broadcast', nowMs)
+    const beginning = zxidOf(this.#epoch)
+    this.#proposedZxid = beginning
+    this.#committedZxid = beginning
+    this.#loggedZxid = beginning
+    this.#effects.push({ type: 'serve', epoch: this.#epoch })
+    for (const learner of this.#learners.values())
+      if (learner.phase === 'following') this.#send(learner, packet(PacketType.upToDate, NO_ZXID))
+  }
+
+  #onFollowing(learner: LearnerState, received: QuorumPacket): void {
+    const { link } = learner
+    switch (received.type) {
+      case PacketType.ack:
+        return this.#onAck(learner, received.zxid)
+      case PacketType.ping:
+        this.#effects.push({ type: 'touched', link, sessions: touchedOf(received) })
+        return undefined
+      case PacketType.request:
+        if (this.#phase === 'broadcast') this.#effects.push({ type: 'request', link, request: requestOf(received) })
+        return undefined
+      case PacketType.revalidate:
+        if (this.#phase === 'broadcast') this.#effects.push({ type: 'revalidate', link, ...revalidateOf(received) })
+        return undefined
+      default:
+        return this.#disconnect(learner, `a packet of type ${received.type} is not a learner's`)
+    }
+  }
+
+  /** A log has what comes before, too: one acknowledgement stands for all up to it. */
+  #onAck(learner: LearnerState, zxid: bigint): void {
+    // The second acknowledgement of NEWLEADER, after UPTODATE, and any of an earlier epoch.
+    if (zxid <= zxidOf(this.#epoch)) return undefined
+    if (zxid > this.#proposedZxid)
+      return this.#disconnect(learner, `it acknowledges ${hexZxid(zxid)}, which was not proposed`)
+    if (zxid > learner.ackedZxid) learner.ackedZxid = zxid
+    if (learner.awaited !== null && zxid >= learner.awaited.zxid) {
+      learner.awaited = learner.awaitedNext !== null && zxid < learner.awaitedNext.zxid ? learner.awaitedNext : null
+      learner.awaitedNext = null
+    }
+    return this.#commit()
+  }
+
+  #await(learner: LearnerState, zxid: bigint, nowMs: number): void {
+    if (learner.phase !== 'following') return
+    if (learner.awaited === null) learner.awaited = { zxid, sinceMs: nowMs }
+    else learner.awaitedNext = { zxid, sinceMs: nowMs }
+  }
+
+  /** Commits, in order, everything that a quorum has. */
+  #commit(): void {
+    if (this.#phase !== 'broadcast') return
+    const upToZxid = this.#quorumZxid()
+    if (this.#faults.commitOutOfOrder) return this.#commitBackwards(upToZxid)
+    for (let head = this.#outstanding.first(); head !== undefined && head.zxid <= upToZxid;) {
+      this.#outstanding.shift()
+      this.#commitOne(head)
+      head = this.#outstanding.first()
+    }
+  }
+
+  /** Breaks the rule above, for the simulation. */
+  #commitBackwards(upToZxid: bigint): void {
+    const ready: Proposal[] = []
+    for (let head = this.#outstanding.first(); head !== undefined && head.zxid <= upToZxid;) {
+      ready.push(head)
+      this.#outstanding.shift()
+      head = this.#outstanding.first()
+    }
+    for (const proposal of ready.reverse()) this.#commitOne(proposal)
+  }
+
+  #commitOne(proposal: Proposal): void {
+    const { zxid, bytes } = proposal
+    this.#committedZxid = zxid
+    if (this.#followers.length > 0)
+      this.#effects.push({ type: 'forward', links: this.#followers, packet: packet(PacketType.commit, zxid) })
+    if (this.#observers.length > 0)
+      this.#effects.push({ type: 'forward', links: this.#observers, packet: packet(PacketType.inform, zxid, bytes) })
+    this.#effects.push({ type: 'commit', proposal })
+    for (let next = this.#syncs.first(); next !== undefined && next.zxid <= zxid; next = this.#syncs.first()) {
+      this.#syncs.shift()
+      this.#effects.push({ type: 'synced', ready: next.ready })
+    }
+  }
+
+  /** The last transaction that the disks of a quorum have. */
+  #quorumZxid(): bigint {
+    if (this.#outstanding.length === 0) return this.#committedZxid
+    if (this.#faults.commitWithoutQuorum) return this.#loggedZxid
+    const acked: [bigint, number][] = [[this.#loggedZxid, this.#options.sid]]
+    for (const learner of this.#learners.values())
+      if (learner.phase === 'following' && this.#isVoter(learner)) acked.push([learner.ackedZxid, learner.sid])
+    acked.sort(([a], [b]) => (a < b ? 1 : a > b ? -1 : 0))
+    const sids = new Set<number>()
+    for (const [zxid, sid] of acked) {
+      sids.add(sid)
+      if (zxid <= this.#committedZxid) break
+      if (this.#options.quorum.containsQuorum(sids)) return zxid
+    }
+    return this.#committedZxid
+  }
+
+  #judge(learner: LearnerState, nowMs: number): void {
+    const { initLimitMs, syncLimitMs } = this.#options
+    const silentMs = nowMs - learner.heardMs
+    switch (learner.phase) {
+      case 'known':
+      case 'promised':
+        // It waits for others.
+        return
+      case 'greeting':
+      case 'invited':
+      case 'synchronising':
+        if (silentMs > initLimitMs) this.#disconnect(learner, `nothing was heard of it for ${silentMs.toFixed(0)} ms`)
+        return
+      case 'following': {
+        const { awaited } = learner
+        if (silentMs > syncLimitMs) this.#disconnect(learner, `nothing was heard of it for ${silentMs.toFixed(0)} ms`)
+        else if (awaited !== null && nowMs - awaited.sinceMs > syncLimitMs)
+          this.#disconnect(learner, `${hexZxid(awaited.zxid)} is not acknowledged after ${syncLimitMs} ms`)
+      }
+    }
+  }
+
+  /** As long as a learner is being prepared it has both limits together. */
+  #isAlive({ phase, heardMs, connectedMs }: LearnerState, nowMs: number): boolean {
+    const { initLimitMs, syncLimitMs } = this.#options
+    if (phase === 'following') return nowMs - heardMs <= syncLimitMs
+    return phase !== 'greeting' && nowMs - connectedMs <= initLimitMs + syncLimitMs
+  }
+
+  /** Those who have acknowledged NEWLEADER measure our silence from then on. */
+  #ping(): void {
+    const links = Array.from(this.#learners.values(), ({ phase, link }) => (phase === 'following' ? link : null))
+    const pinged = links.filter((link) => link !== null)
+    if (pinged.length > 0)
+      this.#effects.push({ type: 'forward', links: pinged, packet: packet(PacketType.ping, this.#proposedZxid) })
+  }
+
+  /** Before it is in office a leader whose quorum falls apart again makes way at once, rather than wait for it. */
+  #judgeLoss(): void {
+    const { quorum } = this.#options
+    if (this.#phase === 'promising' || this.#phase === 'synchronising') {
+      const known = this.#voters(({ phase }) => phase !== 'greeting')
+      if (!quorum.containsQuorum(known)) this.#end('its followers have left before it was in office')
+    }
+  }
+
+  /** Itself and the voters among the learners of which `holds`. */
+  #voters(holds: (learner: LearnerState) => boolean): Set<number> {
+    const sids = new Set([this.#options.sid])
+    for (const learner of this.#learners.values()) if (this.#isVoter(learner) && holds(learner)) sids.add(learner.sid)
+    return sids
+  }
+
+  #isVoter({ role, sid }: LearnerState): boolean {
+    return role === 'follower' && this.#options.quorum.isVoter(sid)
+  }
+
+  #listLinks(): void {
+    const listed = Array.from(this.#learners.values()).filter(
+      ({ phase }) => phase === 'following' || (phase === 'synchronising' && !this.#faults.forgetDuringSynchronisation),
+    )
+    this.#followers = listed.filter(({ role }) => role === 'follower').map(({ link }) => link)
+    this.#observers = listed.filter(({ role }) => role === 'observer').map(({ link }) => link)
+  }
+
+  #enter(phase: 'promising' | 'synchronising' | 'broadcast', nowMs: number): void {
+    this.#phase = phase
+    this.#phaseSinceMs = nowMs
+  }
+
+  #send({ link }: LearnerState, sent: QuorumPacket): void {
+    this.#effects.push({ type: 'send', link, packet: sent })
+  }
+
+  #disconnect(learner: LearnerState, reason: string): void {
+    this.#forget(learner)
+    this.#effects.push({ type: 'disconnect', link: learner.link, reason })
+    this.#judgeLoss()
+  }
+
+  #forget(learner: LearnerState): void {
+    this.#learners.delete(learner.link)
+    this.#listLinks()
+  }
+
+  #end(reason: string): void {
+    if (this.#phase === 'over') return
+    this.#phase = 'over'
+    this.#effects.push({ type: 'over', reason })
+  }
+}
+
+const WAITED_FOR = {
+  discovery: 'no quorum of followers has come',
+  promising: 'no quorum has acknowledged the epoch',
+  synchronising: 'no quorum has synchronised',
+} as const
