@@ -1,6 +1,6 @@
 /** The door `samsa/zookeeper`: ZooKeeper servers, and one of them on Node. */
 import { nodePlatform } from '#platform/node'
-import { ZooKeeperServer, parseZooCfg } from '#zookeeper/server'
+import { ZooKeeperServer, readZooCfg } from '#zookeeper/server'
 
 export * from '#zookeeper/server'
 
@@ -10,7 +10,7 @@ export * from '#zookeeper/server'
  */
 export async function startZooKeeper(zooCfg: string): Promise<ZooKeeperServer> {
   const platform = nodePlatform({ logLevel: 'warn' })
-  const { config, warnings } = parseZooCfg(zooCfg)
+  const { config, warnings } = readZooCfg(platform.files, zooCfg)
   for (const warning of warnings) platform.logger.warn(warning)
   return ZooKeeperServer.start(platform, config)
 }

@@ -14,10 +14,12 @@ import {
 import { clusterSettings } from '../src/client/cluster-settings.ts'
 import { dottedName, type Setting, type SettingTable } from '../src/client/config-table.ts'
 import { consumerSettings, producerSettings } from '../src/client/config.ts'
+import type { Setting as ZooSetting, SettingTable as ZooSettingTable } from '../src/zookeeper/server/setting.ts'
+import { CLIENT_TLS_SETTINGS, SECURITY_SETTINGS } from '../src/zookeeper/server/security-settings.ts'
+import { ENSEMBLE_SETTINGS, MEMBERSHIP_SETTINGS, SERVER_SETTINGS } from '../src/zookeeper/server/settings.ts'
 
 const ROOT = join(import.meta.dirname, '..')
 const PAGE = join(ROOT, 'docs/configuration.md')
-const ZOO_CFG = join(ROOT, 'src/zookeeper/server/config.ts')
 
 const EFFECTS = {
   carried: 'obeyed',
@@ -133,65 +135,44 @@ function textOf({ defaultText }: ServerSetting): string {
   return defaultText === '' ? 'empty' : code(defaultText)
 }
 
-/** Of keys whose field says it by its name. */
-const PLAIN_MEANINGS: Readonly<Record<string, string>> = {
-  clientPortAddress: 'The address to listen on.',
-  minSessionTimeout: 'The shortest session that a client gets, in ms.',
-  maxSessionTimeout: 'The longest session that a client gets, in ms.',
-  preAllocSize: 'By how much a log file grows at once, in KiB.',
-  txnLogSizeLimitInKb: 'A new log file begins after so many KiB; -1: with each snapshot only.',
-  forceSync: 'Whether a transaction is on the disk before it is answered.',
-  'fsync.warningthresholdms': 'A sync that takes longer is named in the log.',
-  'jute.maxbuffer': 'Bytes of a request or an answer, at most.',
-  '4lw.commands.whitelist': 'Admin words that are answered; `*` for all.',
-  skipACL: 'Whether ACLs are not looked at.',
-  'snapshot.trust.empty': 'Whether a data folder with logs and without a snapshot is accepted.',
-  'autopurge.snapRetainCount': 'Snapshots that a purge keeps.',
-}
-
-/** The keys and their defaults stand where they are read, their meanings at the fields that they fill. */
 function zooKeeperPart(): string[] {
-  const source = readFileSync(ZOO_CFG, 'utf8')
-  const docs = new Map(
-    Array.from(source.matchAll(/\/\*\* (?<doc>[^*]+) \*\/\n\s+(?<field>\w+): /g), ({ groups }) => [
-      groups!['field']!,
-      groups!['doc']!,
-    ]),
-  )
-  const reads = source.matchAll(
-    /^ {4}(?<field>\w+): .*?values\.(?:text|integer|flag|orDefault)\('(?<key>[^']+)'(?:, (?<fallback>[^,)]+))?.*?$/gm,
-  )
-  const rows = Array.from(reads, ({ groups }) => {
-    const { field, key, fallback } = groups! as { field: string; key: string; fallback?: string }
-    return [code(key), zooDefault(source, key, fallback), docs.get(field) ?? PLAIN_MEANINGS[key] ?? '']
-  })
-  rows.unshift(
-    [code('dataDir'), 'required', docs.get('dataDir')!],
-    [code('tickTime'), zooDefault(source, '', 'TICK_TIME_MS'), docs.get('tickTimeMs')!],
-  )
+  const rows = (table: ZooSettingTable): string[][] =>
+    Object.values(table).map((setting) => [code(setting.key), zooDefault(setting), setting.doc])
   return [
     '## ZooKeeper',
     '',
-    '`zoo.cfg`, read by `samsa zookeeper`. `server.N` lines are in [compatibility.md](compatibility.md).',
+    '`zoo.cfg`, read by `samsa zookeeper`. What is set as `-Dzookeeper.key=value` in the environment variable `SERVER_JVMFLAGS` or',
+    '`JVMFLAGS` counts where the file does not have the key.',
     '',
-    ...markdownTable(['name', 'default', 'meaning'], rows),
+    ...markdownTable(['name', 'default', 'meaning'], rows(SERVER_SETTINGS)),
+    '### Ensembles',
+    '',
+    "`dataDir/myid` holds the server's own number. The same `server.N` lines are in every server's file:",
+    '',
+    '| line | meaning |',
+    '| --- | --- |',
+    '| `server.N=host:quorumPort:electionPort[:participant\\|observer][;[address:]clientPort]` | The server with the number N, from 0 to 255. One such line only is a server of its own. |',
+    '| `group.G=N:N:…` | Servers that are a group: a quorum is then more than half of the weight in more than half of the groups. |',
+    '| `weight.N=w` | How much the vote of a server counts in its group; 1 where it is not said. A server of weight 0 never leads. |',
+    '',
+    ...markdownTable(['name', 'default', 'meaning'], rows({ ...ENSEMBLE_SETTINGS, ...MEMBERSHIP_SETTINGS })),
+    '### Security',
+    '',
+    'Two families have as many members as one likes: `authProvider.N` names a provider of a scheme (`SASLAuthenticationProvider`,',
+    '`X509AuthenticationProvider`; those of digest and ip are there anyway), `superUser` and `superUser.N` a user of SASL who may do everything.',
+    '',
+    ...markdownTable(['name', 'default', 'meaning'], rows(SECURITY_SETTINGS)),
+    'TLS on the ports for clients; for the ports between servers the same names begin with `ssl.quorum.` instead of `ssl.`, and',
+    '`clientHostnameVerification` is true there.',
+    '',
+    ...markdownTable(['name', 'default', 'meaning'], rows(CLIENT_TLS_SETTINGS)),
   ]
 }
 
-/** A number, a word, a constant of the file, or what `??` names. */
-function zooDefault(source: string, key: string, fallback: string | undefined): string {
-  const behind =
-    fallback ??
-    source.match(new RegExp(`text\\('${RegExp.escape(key)}'\\)\\)? \\?\\? (?<word>'[^']+'|\\w+)`))?.groups?.['word']
-  if (behind === undefined || behind === 'null') return 'none'
-  if (behind === 'fail') return 'required'
-  const constant = source.match(new RegExp(`^const ${RegExp.escape(behind)} = (?<value>\\S+)$`, 'm'))?.groups?.['value']
-  return code(
-    (constant ?? behind)
-      .replaceAll(/'|(?<=\d)_(?=\d)/g, '')
-      .replace('tickTimeMs', 'tickTime')
-      .replace('JUTE_MAXBUFFER_DEFAULT', '1048575'),
-  )
+/** What is no text of the file is printed as it is. */
+function zooDefault({ default: text }: ZooSetting): string {
+  if (text === null) return 'none'
+  return text === 'required' ? text : code(text)
 }
 
 function byName([a]: [string, unknown], [b]: [string, unknown]): number {

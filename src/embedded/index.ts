@@ -1,2 +1,10 @@
 export { EmbeddedCluster, type EmbeddedClusterOptions } from './embedded-cluster.ts'
-export { startBroker, startZooKeeper, type BrokerSite, type ZooKeeperSite } from './members.ts'
+export {
+  freePorts,
+  startBroker,
+  startZooKeeper,
+  type BrokerSite,
+  type EnsembleMemberSite,
+  type EnsemblePlace,
+  type ZooKeeperSite,
+} from './members.ts'

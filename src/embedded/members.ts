@@ -1,16 +1,31 @@
-/** The members of a cluster that is set up for its user: a ZooKeeper server, and brokers that find each other through it. */
+/** The members of a cluster that is set up for its user: ZooKeeper servers, and brokers that find each other through them. */
 import { Broker, parseServerProperties } from '#broker'
-import type { Platform } from '#platform'
+import type { Listener, Platform } from '#platform'
 import { ZooKeeperServer, parseZooCfg } from '#zookeeper/server'
 
 export interface ZooKeeperSite {
   /** Address that it listens on. */
   readonly host: string
-  /** 0 picks a free one. */
+  /** 0 picks a free one; not in an ensemble, whose members tell each other's. */
   readonly port: number
   readonly dataDirectory: string
+  /** Its place in an ensemble; a server of its own unless given. */
+  readonly ensemble?: EnsemblePlace
   /** Lines of `zoo.cfg` that win over those of this file. */
   readonly overrides?: Readonly<Record<string, string>>
+}
+
+export interface EnsemblePlace {
+  /** Its own number: 1 for the first of the members. */
+  readonly sid: number
+  readonly members: readonly EnsembleMemberSite[]
+}
+
+export interface EnsembleMemberSite {
+  /** Under which the others reach it. */
+  readonly host: string
+  /** For the learners while it leads, for elections, and for clients. */
+  readonly ports: { readonly quorum: number; readonly election: number; readonly client: number }
 }
 
 export interface BrokerSite {
@@ -22,7 +37,7 @@ export interface BrokerSite {
   /** 0 picks a free one. */
   readonly port: number
   readonly dataDirectory: string
-  /** `host:port` */
+  /** `host:port`, several with commas between them. */
   readonly zookeeperConnect: string
   /** Settings that win over those of this file, as in `server.properties`. */
   readonly overrides: Readonly<Record<string, string>>
@@ -31,8 +46,12 @@ export interface BrokerSite {
 /** Internal topics are as safe as the cluster allows, and no safer than Kafka's own default. */
 const INTERNAL_REPLICATION_FACTOR_MAX = 3
 
-/** Resolves when it serves clients. */
+/** Times of an ensemble in ticks, as in Apache's sample file. */
+const ENSEMBLE_TIMES = { tickTime: 2000, initLimit: 10, syncLimit: 5 }
+
+/** Resolves when it serves clients, or seeks its ensemble. */
 export function startZooKeeper(platform: Platform, site: ZooKeeperSite): Promise<ZooKeeperServer> {
+  const { ensemble } = site
   const settings = {
     dataDir: site.dataDirectory,
     clientPortAddress: site.host,
@@ -40,13 +59,36 @@ export function startZooKeeper(platform: Platform, site: ZooKeeperSite): Promise
     maxClientCnxns: 0,
     '4lw.commands.whitelist': '*',
     'admin.enableServer': false,
+    ...(ensemble !== undefined && { ...ENSEMBLE_TIMES, ...serversOf(ensemble) }),
     ...site.overrides,
   }
   const lines = Object.entries(settings).map(([key, value]) => `${key}=${value}`)
-  const { config } = parseZooCfg(lines.join('\n'))
-  const logged = { ...platform, logger: platform.logger.named('zookeeper') }
+  const { config } = parseZooCfg(lines.join('\n'), ensemble === undefined ? {} : { sid: ensemble.sid })
+  const name = ensemble === undefined ? 'zookeeper' : `zookeeper ${ensemble.sid}`
+  const logged = { ...platform, logger: platform.logger.named(name) }
   // Sessions that lived in a process which was killed would hold the brokers' ids until they expire.
   return ZooKeeperServer.start(logged, { ...config, closeStaleSessions: true })
+}
+
+function serversOf({ members }: EnsemblePlace): Record<string, string> {
+  return Object.fromEntries(
+    members.map(({ host, ports }, index) => [
+      `server.${index + 1}`,
+      `${host}:${ports.quorum}:${ports.election}:participant;${host}:${ports.client}`,
+    ]),
+  )
+}
+
+/** Ports of the host that nobody listens on: they are taken all at once, so that they differ, and given back. */
+export async function freePorts({ network }: Platform, host: string, count: number): Promise<number[]> {
+  const listeners: Listener[] = []
+  try {
+    while (listeners.length < count)
+      listeners.push(await network.listen({ host, port: 0, onConnection: (socket) => socket.destroy() }))
+    return listeners.map(({ port }) => port)
+  } finally {
+    await Promise.all(listeners.map((listener) => listener.close()))
+  }
 }
 
 /** Resolves when the broker is registered and serves requests. */

@@ -6,7 +6,7 @@
  * by. An event is sent before any answer that shows the change. Source: NIOServerCnxn, ZooKeeperServer,
  * CommitProcessor, FinalRequestProcessor.
  */
-import { ByteReader, ByteWriter, MalformedBytesError, decodeUtf8 } from '#base'
+import { ByteReader, ByteWriter, MalformedBytesError } from '#base'
 import type { CloseReason, FramedConnection, FramedHandler } from '#net'
 import {
   ConnectRequest,
@@ -20,11 +20,9 @@ import {
   WatcherEvent,
   ZkErrorCode,
   operations,
-  type Id,
   type LoggedTxn,
 } from '#zookeeper/protocol'
 import {
-  digestIdOf,
   isPasswordOf,
   passwordOf,
   permits,
@@ -32,19 +30,24 @@ import {
   type SharedAcl,
   type WatchEvent,
   type Watcher,
+  type WriteBody,
 } from '#zookeeper/tree'
 
 import { adminWordOf } from './admin-words.ts'
+import type { Authentication } from './authentication.ts'
 import type { Waiter } from './commit-log.ts'
-import type { Host } from './host.ts'
-import { operationLabel } from './operation-labels.ts'
+import type { Host, Term } from './host.ts'
+import { isWrite, operationLabel } from './operation-labels.ts'
 import { prepareRead, type PreparedRead, type ReadAnswer } from './reads.ts'
+import { OWN } from './sessions.ts'
 import { TrafficStats } from './stats.ts'
 import { decodeWrite, writeAnswer } from './writes.ts'
 
-/** Ids that one client may gather by authenticating again and again. */
-const IDS_MAX = 100
 const NO_PASSWORD = new Uint8Array(PASSWORD_BYTES)
+/** How long a connection may go without a handshake. Source: NIOServerCnxnFactory. */
+export const GREETING_TIMEOUT_MS = 10_000
+/** Before each frame. */
+const LENGTH_BYTES = 4
 /** The zxid of an answer that belongs to no transaction. */
 const NO_ZXID = -1n
 
@@ -67,8 +70,7 @@ export class ClientConnection implements FramedHandler, Watcher {
   #timeoutMs = 0
   /** Whether the handshake carried the flag, and so wants it in the answer. */
   #knowsReadOnly = true
-  /** Never changed in place: a write that is under way keeps the list it came with. */
-  #ids: readonly Id[]
+  readonly #authentication: Authentication
 
   readonly traffic = new TrafficStats()
   readonly connectedMs: number
@@ -82,7 +84,8 @@ export class ClientConnection implements FramedHandler, Watcher {
   constructor(host: Host, connection: FramedConnection) {
     this.#host = host
     this.#connection = connection
-    this.#ids = [{ scheme: 'ip', id: plainAddress(connection.remoteHost) }]
+    const { remoteHost, peerCertificate } = connection
+    this.#authentication = host.security.authenticationOf(plainAddress(remoteHost), peerCertificate)
     this.connectedMs = host.now()
     this.establishedWallMs = host.wallMs()
   }
@@ -100,15 +103,33 @@ export class ClientConnection implements FramedHandler, Watcher {
     return `${plainAddress(this.#connection.remoteHost)}:${this.#connection.remotePort}`
   }
 
+  get localPort(): number {
+    return this.#connection.localPort
+  }
+
   get outstanding(): number {
     return this.#pending.length
   }
 
-  onFirstWord(word: number): boolean {
+  /** Whether its requests are heard. */
+  get isOpen(): boolean {
+    return this.#state === 'greeting' || this.#state === 'open'
+  }
+
+  /** Monotonic ms at which it, or its session, is given up unless something is heard of it; for people. */
+  get silentUntilMs(): number {
+    if (this.#sessionId === 0n) return this.connectedMs + GREETING_TIMEOUT_MS
+    return Math.max(this.connectedMs, this.lastResponseMs) + this.#timeoutMs
+  }
+
+  onFirstWord(word: number, rest: Uint8Array): boolean {
     const name = adminWordOf(word)
-    const answer = name === null ? null : this.#host.adminWord(name)
-    if (answer === null) return false
+    if (name === null) return false
     this.#state = 'ending'
+    this.traffic.received++
+    this.#host.stats.received++
+    const answer = this.#host.adminWord(name, rest)
+    this.#host.stats.sent++
     this.#connection.sendRaw([new TextEncoder().encode(answer)])
     this.#connection.close()
     return true
@@ -118,11 +139,13 @@ export class ClientConnection implements FramedHandler, Watcher {
     if (this.#state === 'ending' || this.#state === 'closed') return
     this.traffic.received++
     this.#host.stats.received++
+    this.#host.metrics.bytesReceived.add(LENGTH_BYTES + frame.length)
     if (this.#state === 'greeting') this.#greet(frame)
     else this.#onRequest(new ByteReader(frame))
   }
 
   onClose(_reason: CloseReason): void {
+    if (this.#state === 'open') this.#host.metrics.connectionsDropped.add()
     this.#state = 'closed'
     this.#host.admission.leave(this.#pending.length)
     this.#host.admission.forget(this)
@@ -145,18 +168,33 @@ export class ClientConnection implements FramedHandler, Watcher {
     this.#connection.close()
   }
 
+  /** As `close`; nothing waits for an answer any more, and no event is told. The server goes out of office. */
+  drop(): void {
+    this.#host.admission.leave(this.#pending.length)
+    this.#pending.length = 0
+    this.#host.tree.watches.forget(this)
+    this.close()
+  }
+
   notify(event: WatchEvent, acl: SharedAcl | null): void {
-    if (acl !== null && !this.#host.config.skipAcl && !permits(acl, Perms.READ, this.#ids)) return
+    const { config, security } = this.#host
+    const { ids } = this.#authentication
+    if (acl !== null && !config.skipAcl && !permits(acl, Perms.READ, ids, security.aclRules)) return
     const writer = new ByteWriter(64 + event.path.length)
     ReplyHeader.write(writer, { xid: ReservedXid.notification, zxid: event.zxid, err: ZkErrorCode.OK })
     WatcherEvent.write(writer, { type: event.type, state: KeeperState.syncConnected, path: event.path })
+    this.#host.metrics.watchBytes.add(writer.length)
     this.#send(writer)
   }
 
   #greet(frame: Uint8Array): void {
     const request = ConnectRequest.decode(frame)
-    const { config, tree, logger } = this.#host
-    if (request.lastZxidSeen > tree.lastZxid) {
+    this.#host.metrics.connectionRequests.add()
+    const { config, tree, logger, term } = this.#host
+    if (term === null) return this.close()
+    if (term.role === 'read-only' && request.readOnly !== true) return this.close()
+    const hasSeenMore = request.lastZxidSeen > tree.lastZxid && request.lastZxidSeen > term.firstZxid
+    if (hasSeenMore && !this.#host.faults.readsGoBack) {
       logger.info(
         `${this.remoteAddress} has seen ${hex(request.lastZxidSeen)}, we are at ${hex(tree.lastZxid)}: it must try another server`,
       )
@@ -166,29 +204,45 @@ export class ClientConnection implements FramedHandler, Watcher {
     this.#knowsReadOnly = request.readOnly !== null
     this.#timeoutMs = Math.min(Math.max(request.timeOut, config.minSessionTimeoutMs), config.maxSessionTimeoutMs)
     if (request.sessionId === 0n) this.#openSession()
-    else this.#reopenSession(request.sessionId, request.passwd)
+    else this.#reopenSession(term, request.sessionId, request.passwd)
   }
 
   /** Answered when the session is committed; requests that come before that queue up behind it. */
   #openSession(): void {
     this.#sessionId = this.#host.newSessionId()
     this.#host.attach(this)
-    this.#submit(0, { type: OpCode.createSession, timeOut: this.#timeoutMs }, () => this.#welcome())
+    this.#submit(0, { type: OpCode.createSession, timeOut: this.#timeoutMs }, null, () => this.#welcome())
   }
 
-  #reopenSession(sessionId: bigint, password: Uint8Array | null): void {
-    const { sessions } = this.#host
-    const isAlive =
-      isPasswordOf(sessionId, password) && sessions.touch(sessionId, this.#timeoutMs, this.#host.sessionNow())
-    if (!isAlive) {
-      this.#host.logger.info(`${this.remoteAddress} wants session ${hex(sessionId)}, which has expired or is another's`)
-      this.#sendConnectResponse(0, 0n, NO_PASSWORD)
-      return this.close()
-    }
-    sessions.setOwner(sessionId, this.#host.owner)
+  /** Requests that come before a leader has answered queue up behind it; on their way to it they come after the question. */
+  #reopenSession(term: Term, sessionId: bigint, password: Uint8Array | null): void {
     this.#sessionId = sessionId
-    this.#host.attach(this)
-    this.#welcome()
+    const isAlive = isPasswordOf(sessionId, password) && term.sessions.reopen(sessionId, this.#timeoutMs)
+    if (typeof isAlive === 'boolean') return this.#finishReopening(isAlive)
+    const pending: Pending = { xid: 0, type: OpCode.createSession, receivedMs: this.#host.now(), answer: null }
+    this.#pending.push(pending)
+    this.#host.admission.enter(this)
+    isAlive.then(
+      (answer) => {
+        pending.answer = () => this.#finishReopening(answer)
+        if (this.#state === 'open') this.#answerInOrder()
+      },
+      () => this.close(),
+    )
+  }
+
+  #finishReopening(isAlive: boolean): void {
+    if (isAlive) {
+      this.#host.metrics.connectionsRevalidated.add()
+      this.#host.attach(this)
+      return this.#welcome()
+    }
+    this.#host.logger.info(
+      `${this.remoteAddress} wants session ${hex(this.#sessionId)}, which has expired or is another's`,
+    )
+    this.#sessionId = 0n
+    this.#sendConnectResponse(0, 0n, NO_PASSWORD)
+    this.close()
   }
 
   #welcome(): void {
@@ -197,7 +251,7 @@ export class ClientConnection implements FramedHandler, Watcher {
 
   #sendConnectResponse(timeOut: number, sessionId: bigint, passwd: Uint8Array): void {
     const writer = new ByteWriter(64)
-    const readOnly = this.#knowsReadOnly ? false : null
+    const readOnly = this.#knowsReadOnly ? this.#host.term?.role === 'read-only' : null
     ConnectResponse.write(writer, { protocolVersion: 0, timeOut, sessionId, passwd, readOnly })
     this.#send(writer)
   }
@@ -205,9 +259,11 @@ export class ClientConnection implements FramedHandler, Watcher {
   #onRequest(reader: ByteReader): void {
     const xid = reader.int32()
     const type = reader.int32()
-    this.#host.sessions.touch(this.#sessionId, this.#timeoutMs, this.#host.sessionNow())
+    const { term } = this.#host
+    if (term === null) return this.close()
+    term.sessions.touch(this.#sessionId, this.#timeoutMs)
     try {
-      this.#dispatch(xid, type, reader)
+      this.#dispatch(term, xid, type, reader)
     } catch (error) {
       if (!(error instanceof MalformedBytesError)) throw error
       this.#host.logger.info(`${this.remoteAddress} sent a request of type ${type} that is none: ${error.message}`)
@@ -215,25 +271,35 @@ export class ClientConnection implements FramedHandler, Watcher {
     }
   }
 
-  #dispatch(xid: number, type: number, reader: ByteReader): void {
+  #dispatch(term: Term, xid: number, type: number, reader: ByteReader): void {
     switch (type) {
-      case OpCode.ping:
-        return this.#enqueue(ReservedXid.ping, type, () => this.#answerRead(ReservedXid.ping, null))
       case OpCode.auth:
         return this.#authenticate(xid, reader)
       case OpCode.sasl:
-        return this.#refuseSasl(xid, reader)
-      case OpCode.sync:
-        return this.#sync(xid, reader)
+        return this.#exchangeSasl(xid, reader)
     }
+    if (this.#authentication.isInsufficient)
+      return this.#refuse(xid, type, ZkErrorCode.SESSIONCLOSEDREQUIRESASLAUTH, 'it has not authenticated as it must')
+    switch (type) {
+      case OpCode.ping:
+        return this.#enqueue(ReservedXid.ping, type, () => this.#answerRead(ReservedXid.ping, null))
+      case OpCode.sync:
+        if (term.role === 'read-only')
+          return this.#enqueue(xid, type, () => this.#reply(xid, this.#host.tree.lastZxid, ZkErrorCode.NOTREADONLY))
+        return this.#sync(term, xid, reader)
+    }
+    const start = reader.position
     const write = decodeWrite(type, reader)
-    if (write !== null) return this.#submit(xid, write, null)
+    if (write !== null) {
+      const request = term.commitLog.forwards ? reader.bytes.slice(start, reader.end) : null
+      return this.#submit(xid, write, request, null)
+    }
     const read = prepareRead(type, reader)
     if (read !== null) return this.#enqueue(xid, type, () => this.#read(xid, read))
     return this.#refuseType(xid, type)
   }
 
-  #submit(xid: number, body: Parameters<Host['commitLog']['submit']>[0]['body'], whenFine: (() => void) | null): void {
+  #submit(xid: number, body: WriteBody, request: Uint8Array | null, whenFine: (() => void) | null): void {
     const pending: Pending = { xid, type: body.type, receivedMs: this.#host.now(), answer: null }
     this.#pending.push(pending)
     this.#host.admission.enter(this)
@@ -243,10 +309,8 @@ export class ClientConnection implements FramedHandler, Watcher {
         this.#answerInOrder()
       },
     }
-    this.#host.commitLog.submit(
-      { sessionId: this.#sessionId, cxid: xid, ids: this.#ids, owner: this.#host.owner, body },
-      waiter,
-    )
+    const write = { sessionId: this.#sessionId, cxid: xid, ids: this.#authentication.ids, owner: OWN, body }
+    this.#host.term?.commitLog.submit(write, waiter, request)
   }
 
   #enqueue(xid: number, type: number, answer: () => void): void {
@@ -256,7 +320,7 @@ export class ClientConnection implements FramedHandler, Watcher {
   }
 
   #answerInOrder(): void {
-    while (this.#state !== 'closed') {
+    while (this.#state === 'open') {
       const first = this.#pending[0]
       if (first === undefined || first.answer === null) return
       this.#pending.shift()
@@ -271,6 +335,8 @@ export class ClientConnection implements FramedHandler, Watcher {
     this.#host.admission.leave(1)
     this.#host.stats.latency.add(tookMs)
     this.traffic.latency.add(tookMs)
+    if (isWrite(type)) this.#host.metrics.updateLatency.add(tookMs)
+    else this.#host.metrics.readLatency.add(tookMs)
     this.lastOperation = operationLabel(type)
     this.lastXid = xid
     this.lastZxid = this.#host.tree.lastZxid
@@ -289,10 +355,14 @@ export class ClientConnection implements FramedHandler, Watcher {
   }
 
   #read(xid: number, read: PreparedRead): void {
-    const { tree, sessions, owner, config } = this.#host
-    const refusal = sessions.check(this.#sessionId, owner)
+    const { tree, term, config, security } = this.#host
+    const { ids } = this.#authentication
+    if (term === null) return this.close()
+    const refusal = term.sessions.check(this.#sessionId)
+    if (refusal === ZkErrorCode.SESSIONMOVED) return this.close()
     if (refusal !== ZkErrorCode.OK) return this.#reply(xid, tree.lastZxid, refusal)
-    this.#answerRead(xid, read({ tree, ids: this.#ids, watcher: this, skipAcl: config.skipAcl }))
+    const { aclRules } = security
+    this.#answerRead(xid, read({ tree, ids, watcher: this, skipAcl: config.skipAcl, aclRules }))
   }
 
   #answerRead(xid: number, answer: ReadAnswer): void {
@@ -304,50 +374,45 @@ export class ClientConnection implements FramedHandler, Watcher {
   }
 
   /** Answered when everything that any client handed in before is committed. */
-  #sync(xid: number, reader: ByteReader): void {
+  #sync(term: Term, xid: number, reader: ByteReader): void {
     const { path } = operations.sync.request.read(reader)
     const pending: Pending = { xid, type: OpCode.sync, receivedMs: this.#host.now(), answer: null }
     this.#pending.push(pending)
     this.#host.admission.enter(this)
-    this.#host.commitLog.sync(() => {
+    term.commitLog.sync({ sessionId: this.#sessionId, cxid: xid, ids: this.#authentication.ids, path }, () => {
       pending.answer = () => this.#answerRead(xid, { codec: operations.sync.response as never, value: { path } })
       this.#answerInOrder()
     })
   }
 
-  /** A wrong password is no error: the client simply is someone else. */
   #authenticate(xid: number, reader: ByteReader): void {
     const { scheme, auth } = operations.auth.request.read(reader)
-    const ids = auth === null ? null : this.#idsProved(scheme, auth)
-    if (ids !== null && this.#ids.length + ids.length <= IDS_MAX) {
-      const isNew = (id: Id): boolean => !this.#ids.some((known) => known.scheme === id.scheme && known.id === id.id)
-      this.#ids = [...this.#ids, ...ids.filter(isNew)]
+    if (this.#authentication.prove(scheme, auth))
       return this.#enqueue(xid, OpCode.auth, () => this.#reply(xid, 0n, ZkErrorCode.OK))
-    }
-    this.#enqueue(xid, OpCode.auth, () => {
-      this.#reply(xid, 0n, ZkErrorCode.AUTHFAILED)
-      this.close()
+    this.#refuse(xid, OpCode.auth, ZkErrorCode.AUTHFAILED, `it cannot prove anything by scheme ${scheme}`)
+  }
+
+  #exchangeSasl(xid: number, reader: ByteReader): void {
+    const { err, token, failure } = this.#authentication.exchange(operations.sasl.request.read(reader).token)
+    if (err !== ZkErrorCode.OK) return this.#refuse(xid, OpCode.sasl, err, `SASL has failed: ${failure}`)
+    if (failure !== null) this.#host.logger.warn(`${this.remoteAddress} stays as nobody: SASL has failed: ${failure}`)
+    this.#enqueue(xid, OpCode.sasl, () => {
+      const writer = this.#replyWriter(xid, 0n, ZkErrorCode.OK)
+      operations.sasl.response.write(writer, { token })
+      this.#send(writer)
     })
   }
 
-  #idsProved(scheme: string, auth: Uint8Array): Id[] | null {
-    if (scheme === 'ip') return [{ scheme, id: plainAddress(this.#connection.remoteHost) }]
-    if (scheme !== 'digest') return null
-    const id = digestIdOf(decodeUtf8(auth, 0, auth.length))
-    const isSuper = id === this.#host.config.superDigest
-    return isSuper
-      ? [
-          { scheme: 'super', id: '' },
-          { scheme, id },
-        ]
-      : [{ scheme, id }]
-  }
-
-  /** An empty token tells the client that this server has no SASL. */
-  #refuseSasl(xid: number, reader: ByteReader): void {
-    operations.sasl.request.read(reader)
-    const answer = { codec: operations.sasl.response as never, value: { token: null } }
-    this.#enqueue(xid, OpCode.sasl, () => this.#answerRead(xid, answer))
+  /** The error is the last thing that the client hears. */
+  #refuse(xid: number, type: number, err: ZkErrorCode, why: string): void {
+    this.#host.metrics.authFailures++
+    this.#host.logger.warn(`${this.remoteAddress} is refused: ${why}`)
+    this.#enqueue(xid, type, () => {
+      const writer = this.#replyWriter(xid, 0n, err)
+      if (type === OpCode.sasl) operations.sasl.response.write(writer, { token: null })
+      this.#send(writer)
+      this.close()
+    })
   }
 
   #refuseType(xid: number, type: number): void {
@@ -372,6 +437,8 @@ export class ClientConnection implements FramedHandler, Watcher {
   #send(writer: ByteWriter): void {
     this.traffic.sent++
     this.#host.stats.sent++
+    this.#host.responses.add(writer.length)
+    this.#host.metrics.responseBytes.add(writer.length)
     this.#connection.send(writer.chunks())
   }
 }

@@ -1,59 +1,39 @@
 /**
  * `zoo.cfg`: the keys that people know, with ZooKeeper's defaults. A key that asks for security which is not
- * carried out stops the start; what is merely not there yet is named in a warning.
+ * carried out stops the start; what is merely not there is named in a warning.
  * Source: QuorumPeerConfig, the administrator's guide.
  */
-import { joinPath } from '#platform'
-import { JUTE_MAXBUFFER_DEFAULT } from '#zookeeper/protocol'
+import { decodeUtf8 } from '#base'
+import { FileError, joinPath, type FileSystem } from '#platform'
+import { readMyId } from '#zookeeper/persistence'
 
+import {
+  configTextOf,
+  memberOf,
+  parseMember,
+  quorumOf,
+  type EnsembleConfig,
+  type EnsembleMember,
+} from './ensemble-config.ts'
+import { propertiesOfJvmFlags } from './jvm-flags.ts'
+import { refusalOf, warningOf } from './other-keys.ts'
 import { parseProperties } from './properties.ts'
+import { securityConfigOf, type SecurityConfig } from './security-config.ts'
+import type { ConfigOf, Setting, SettingTable } from './setting.ts'
+import { ENSEMBLE_SETTINGS, MEMBERSHIP_SETTINGS, PROMETHEUS_PROVIDER, SERVER_SETTINGS } from './settings.ts'
+import { ZooCfgError } from './zoo-cfg-error.ts'
 
-export interface ZooKeeperConfig {
-  /** Snapshots are in its folder `version-2`. */
-  dataDir: string
-  /** Transaction logs; `dataDir` unless another disk is to carry them. */
-  dataLogDir: string
-  clientPortAddress: string
-  /** 0 picks a free one. */
-  clientPort: number
-  /** Unit of all other times, in ms; sessions expire with a twentieth of it as precision. */
-  tickTimeMs: number
-  minSessionTimeoutMs: number
-  maxSessionTimeoutMs: number
-  /** Connections from one address; 0 for no bound. */
-  maxClientCnxns: number
-  /** Connections together; 0 for no bound. */
-  maxCnxns: number
-  /** Requests in process beyond which busy connections are no longer read from. */
-  globalOutstandingLimit: number
-  /** A snapshot is taken after so many transactions, or half to all of it: servers of an ensemble take turns. */
-  snapCount: number
-  /** The same for bytes of the log; 0 for no bound. */
-  snapBytesMax: number
-  preAllocBytes: number
-  txnLogBytesMax: number
-  forceSync: boolean
-  fsyncWarningMs: number
-  juteMaxBuffer: number
-  /** Admin words that are answered; `*` for all. */
-  commands: ReadonlySet<string>
-  /** TTL nodes are allowed. */
-  extendedTypes: boolean
-  skipAcl: boolean
-  /** `super:` and the hash of the password of who may do everything; null for nobody. */
-  superDigest: string | null
-  trustEmptySnapshot: boolean
-  /** Hours between two purges; 0 for never. */
-  purgeIntervalHours: number
-  snapRetainCount: number
-  /** ms between two searches for containers and TTL nodes that are due. */
-  containerCheckMs: number
-  /** Containers that are deleted in one minute at most. */
-  containersPerMinute: number
-  /** A container that never had a child goes after so many ms; 0 for never. */
-  containerNeverUsedMs: number
+export { ZooCfgError } from './zoo-cfg-error.ts'
+
+export interface ZooKeeperConfig extends Omit<ConfigOf<typeof SERVER_SETTINGS>, 'dataLogDir' | 'clientPort'> {
+  readonly dataLogDir: string
+  /** 0 picks a free one; null: `secureClientPort` only. */
+  readonly clientPort: number | null
+  readonly security: SecurityConfig
+  /** Null: a server of its own. */
+  readonly ensemble: EnsembleConfig | null
   /** Ends all sessions of a former process at the start: for an embedded server, whose clients died with it. */
-  closeStaleSessions: boolean
+  readonly closeStaleSessions: boolean
 }
 
 export interface ParsedZooCfg {
@@ -61,54 +41,72 @@ export interface ParsedZooCfg {
   warnings: string[]
 }
 
-/** The file cannot be used; the message says which key and what would be right. */
-export class ZooCfgError extends Error {
-  override name = 'ZooCfgError'
+/** What a server reads besides its `zoo.cfg`. */
+export interface BesideZooCfg {
+  /** What `dataDir/myid` says; an ensemble needs it. */
+  readonly sid?: number | null
+  /** The content of the file that `dynamicConfigFile` names. */
+  readonly dynamicConfig?: string
+  /** Java's command line, as people keep it in `SERVER_JVMFLAGS`: `-Dzookeeper.x=y` is `x=y`, unless the file has it. */
+  readonly jvmFlags?: string
 }
 
-const TICK_TIME_MS = 3000
+/** ms to wait for a better vote; Apache waits for 200. It guards against a worse choice only, never against a wrong one. */
+const FINALIZE_WAIT_MS = 50
+
+/** What Apache's servers have without another one, and what the admin words tell anyway. */
+const OWN_PROVIDER = 'org.apache.zookeeper.metrics.impl.DefaultMetricsProvider'
+
+/** Session ids carry it in one byte. */
+const SID_MAX = 255
 
 /** Throws `ZooCfgError` for a missing or bad value. */
-export function parseZooCfg(text: string): ParsedZooCfg {
-  const values = new Values(parseProperties(text))
+export function parseZooCfg(text: string, beside: BesideZooCfg = {}): ParsedZooCfg {
+  const values = new Values(parseProperties(text), propertiesOfJvmFlags(beside.jvmFlags ?? ''))
+  const server = values.table(SERVER_SETTINGS)
+  const ensemble = new EnsembleReader(values, beside).read()
+  const security = securityConfigOf(values)
+  if (![null, PROMETHEUS_PROVIDER, OWN_PROVIDER].includes(server.metricsProvider))
+    values.warn('metricsProvider.className names a Java class and has no effect here')
   values.refuse()
-  const dataDir = values.text('dataDir') ?? fail('dataDir is missing: name the folder of the data')
-  const tickTimeMs = values.integer('tickTime', TICK_TIME_MS, 1)
+  const client = clientAddressOf(server, ensemble, security)
+  const { minSessionTimeoutMs: min, maxSessionTimeoutMs: max, tickTimeMs } = server
   const config: ZooKeeperConfig = {
-    dataDir,
-    dataLogDir: values.text('dataLogDir') ?? dataDir,
-    clientPortAddress: values.text('clientPortAddress') ?? '0.0.0.0',
-    clientPort: values.integer('clientPort', null, 0, 65535),
-    tickTimeMs,
-    minSessionTimeoutMs: values.orDefault('minSessionTimeout', 2 * tickTimeMs),
-    maxSessionTimeoutMs: values.orDefault('maxSessionTimeout', 20 * tickTimeMs),
-    maxClientCnxns: values.integer('maxClientCnxns', 60, 0),
-    maxCnxns: values.integer('maxCnxns', 0, 0),
-    globalOutstandingLimit: values.integer('globalOutstandingLimit', 1000, 1),
-    snapCount: values.integer('snapCount', 100_000, 2),
-    snapBytesMax: Math.max(0, values.integer('snapSizeLimitInKb', 4_194_304, -1)) * 1024,
-    preAllocBytes: values.integer('preAllocSize', 65_536, 0) * 1024,
-    txnLogBytesMax: Math.max(0, values.integer('txnLogSizeLimitInKb', -1, -1)) * 1024,
-    forceSync: values.flag('forceSync', true),
-    fsyncWarningMs: values.integer('fsync.warningthresholdms', 1000, 0),
-    juteMaxBuffer: values.integer('jute.maxbuffer', JUTE_MAXBUFFER_DEFAULT, 1024),
-    commands: new Set((values.text('4lw.commands.whitelist') ?? 'srvr').split(',').map((word) => word.trim())),
-    extendedTypes: values.flag('extendedTypesEnabled', false),
-    skipAcl: values.flag('skipACL', false),
-    superDigest: values.text('DigestAuthenticationProvider.superDigest'),
-    trustEmptySnapshot: values.flag('snapshot.trust.empty', false),
-    purgeIntervalHours: values.integer('autopurge.purgeInterval', 0, 0),
-    snapRetainCount: values.integer('autopurge.snapRetainCount', 3, 0),
-    containerCheckMs: values.integer('znode.container.checkIntervalMs', 60_000, 1),
-    containersPerMinute: values.integer('znode.container.maxPerMinute', 10_000, 1),
-    containerNeverUsedMs: values.integer('znode.container.maxNeverUsedIntervalMs', 0, 0),
+    ...server,
+    ...client,
+    dataLogDir: server.dataLogDir ?? server.dataDir,
+    minSessionTimeoutMs: min === -1 ? 2 * tickTimeMs : min,
+    maxSessionTimeoutMs: max === -1 ? 20 * tickTimeMs : max,
+    ensemble,
+    security,
     closeStaleSessions: false,
   }
   if (config.minSessionTimeoutMs > config.maxSessionTimeoutMs)
     fail(
       `minSessionTimeout (${config.minSessionTimeoutMs}) is more than maxSessionTimeout (${config.maxSessionTimeoutMs})`,
     )
+  if (config.extendedTypes && ensemble !== null && ensemble.sid === SID_MAX)
+    fail(`extendedTypesEnabled needs server ids below ${SID_MAX}`)
   return { config, warnings: values.warnings() }
+}
+
+/** As `parseZooCfg`, with the files beside it read: `myid`, and the one that `dynamicConfigFile` names. */
+export function readZooCfg(files: FileSystem, text: string, jvmFlags = ''): ParsedZooCfg {
+  const values = new Values(parseProperties(text), propertiesOfJvmFlags(jvmFlags))
+  const dynamicFile = values.value(MEMBERSHIP_SETTINGS.dynamicConfigFile)
+  const sid = readMyId(files, values.value(SERVER_SETTINGS.dataDir))
+  if (dynamicFile === null) return parseZooCfg(text, { sid, jvmFlags })
+  return parseZooCfg(text, { sid, jvmFlags, dynamicConfig: readDynamicFile(files, dynamicFile) })
+}
+
+function readDynamicFile(files: FileSystem, path: string): string {
+  try {
+    const bytes = files.readFile(path)
+    return decodeUtf8(bytes, 0, bytes.length)
+  } catch (error) {
+    if (error instanceof FileError) fail(`dynamicConfigFile=${path} cannot be read (${error.code})`)
+    throw error
+  }
 }
 
 /** Where the files are. */
@@ -116,127 +114,203 @@ export function foldersOf(config: ZooKeeperConfig, versionFolder: string): { sna
   return { snapshots: joinPath(config.dataDir, versionFolder), logs: joinPath(config.dataLogDir, versionFolder) }
 }
 
-/** Without them a connection would be less protected than the file asks for. */
-const SECURITY: readonly RegExp[] = [
-  /^secureClientPort/,
-  /^ssl\./,
-  /^sslQuorum$/,
-  /^client\.portUnification$/,
-  /^authProvider\b/,
-  /^enforce\.auth\./,
-  /^sessionRequireClientSASLAuth$/,
-  /^requireClientAuthScheme$/,
-  /^quorum\.auth\.enableSasl$/,
-  /^quorum\.auth\.(?:server|learner)RequireSasl$/,
-  /^DigestAuthenticationProvider\.(?:enabled|digestAlg)$/,
-  /^X509AuthenticationProvider\./,
-]
-
-/** Means nothing to a server of its own, or only to how Java goes about its work. */
-const WITHOUT_EFFECT: readonly RegExp[] = [
-  /^(?:initLimit|syncLimit|connectToLearnerMasterLimit|electionAlg|cnxTimeout|quorumCnxnTimeoutMs|leaderServes)$/,
-  /^(?:quorumListenOnAllIPs|standaloneEnabled|peerType|syncEnabled|observerMasterPort|electionPortBindRetry)$/,
-  /^(?:group|weight)\./,
-  /^(?:observer|learner|leader|fastleader|multiAddress|quorum|netty|nio|commitProcessor|messageTracker)\./,
-  /^(?:commitLogCount|maxConcurrentSnapSyncs|maxConcurrentDiffSyncs|maxTimeToWaitForEpoch)$/,
-  /^(?:jvm\.|audit\.|kerberos\.|tcpKeepAlive$|clientTcpKeepAlive$|clientPortListenBacklog$|fips-mode$)/,
-  /^(?:maxResponseCacheSize|maxGetChildrenResponseCacheSize|flushDelay|maxBatchSize|maxWriteQueuePollTime)$/,
-  /^(?:watchManagerName|watcherClean\w+|maxInProcessingDeadWatchers|bitHashCacheSize|closeSessionTxn\.enabled)$/,
-  /^(?:connection\w+|connection_throttle\w+|requestThrottle\w+|requestStale\w+|request_throttler\.\w+|throttledOpWaitTime)$/,
-  /^(?:advancedFlowControlEnabled|enableEagerACLCheck|digest\.enabled|serializeLastProcessedZxid\.enabled)$/,
-  /^(?:largeRequest\w+|outstandingHandshake\.limit|jute\.maxbuffer\.extrasize|db\.autocreate)$/,
-  /^(?:forward_learner_requests_to_commit_processor_disabled|follower\.skipLearnerRequestToNextProcessor)$/,
-  /^(?:localSessionsEnabled|localSessionsUpgradingEnabled|emulate353TTLNodes|reconfigEnabled|dynamicConfigFile)$/,
-  /^(?:IPAuthenticationProvider\.usexforwardedfor|superUser|ensembleAuthName|oraclePath|sslQuorumReloadCertFiles)$/,
-  /^(?:metricsProvider|admin)\.(?!className$|enableServer$)/,
-]
-
-/** Keys that are true by default in ZooKeeper, or false, and ask for nothing when they say just that. */
-const HARMLESS: Readonly<Record<string, readonly string[]>> = {
-  'admin.enableServer': ['false'],
-  reconfigEnabled: ['false'],
-  localSessionsEnabled: ['false'],
-  enforceQuota: ['false'],
-  'readonlymode.enabled': ['false'],
-  'audit.enable': ['false'],
-  sslQuorum: ['false'],
-  'client.portUnification': ['false'],
-  sessionRequireClientSASLAuth: ['false'],
-  'enforce.auth.enabled': ['false'],
-  'quorum.auth.enableSasl': ['false'],
-  'DigestAuthenticationProvider.enabled': ['true'],
-  'DigestAuthenticationProvider.digestAlg': ['SHA1'],
-  'snapshot.compression.method': ['none', ''],
+function clientAddressOf(
+  { clientPort, clientPortAddress }: ConfigOf<typeof SERVER_SETTINGS>,
+  ensemble: EnsembleConfig | null,
+  { secureClientPort }: SecurityConfig,
+): { clientPort: number | null; clientPortAddress: string } {
+  const listed = ensemble === null ? null : memberOf(ensemble, ensemble.sid)!.clientAddress
+  if (listed === null) {
+    if (clientPort === null && secureClientPort === null)
+      fail('clientPort is missing: it wants a number from 0 to 65535')
+    return { clientPort, clientPortAddress }
+  }
+  const colon = listed.lastIndexOf(':')
+  const port = Number(listed.slice(colon + 1))
+  const address = listed.slice(0, colon).replaceAll(/[[\]]/g, '')
+  if (clientPort !== null && (clientPort !== port || !['0.0.0.0', address].includes(clientPortAddress)))
+    fail(
+      `clientPort says ${clientPortAddress}:${clientPort}, and server.${ensemble!.sid} ${listed}: leave one of them out`,
+    )
+  return { clientPort: port, clientPortAddress: address }
 }
 
-/** Set to anything else than their harmless value, these change what the server does, and it does not. */
-const NOT_THERE_YET =
-  /^(?:reconfigEnabled|localSessionsEnabled|enforceQuota|readonlymode\.enabled|audit\.enable|admin\.enableServer|snapshot\.compression\.method)$/
+/** `server.N` and what goes with it. */
+class EnsembleReader {
+  readonly #values: Values
+  readonly #beside: BesideZooCfg
+  readonly #membership: ConfigOf<typeof MEMBERSHIP_SETTINGS>
+  readonly #lists: MemberLists
 
+  constructor(values: Values, beside: BesideZooCfg) {
+    this.#values = values
+    this.#beside = beside
+    this.#membership = values.table(MEMBERSHIP_SETTINGS)
+    this.#lists = this.#memberLists()
+  }
+
+  read(): EnsembleConfig | null {
+    const limits = this.#values.table(ENSEMBLE_SETTINGS)
+    const { groups, weights, version } = this.#lists
+    const members = Array.from(this.#lists.servers, ([sid, text]) => parseMember(sid, text)).sort(
+      (a, b) => a.sid - b.sid,
+    )
+    if (this.#isAlone(members)) return null
+    checkMembers(members)
+    for (const key of ['initLimit', 'syncLimit'] as const)
+      if (limits[key] === 0) fail(`${key} is missing: an ensemble wants a number of ticks`)
+    const own = this.#own(members)
+    this.#advise(members, own)
+    return {
+      ...limits,
+      sid: own.sid,
+      members,
+      role: own.role,
+      quorum: quorumOf(members, groups, weights),
+      finalizeWaitMs: FINALIZE_WAIT_MS,
+      configText: configTextOf(members, groups, weights, version),
+      configVersion: version,
+    }
+  }
+
+  #isAlone(members: readonly EnsembleMember[]): boolean {
+    const voters = members.filter(({ role }) => role === 'participant')
+    const { standaloneEnabled } = this.#membership
+    if (voters.length > 1) return false
+    if (members.length > voters.length) {
+      if (voters.length === 0 || standaloneEnabled)
+        fail('there are observers and no quorum of participants: name more servers as participants')
+    }
+    if (voters.length === 0 && !standaloneEnabled) fail('standaloneEnabled=false wants server.N lines')
+    if (voters.length === 1 && standaloneEnabled)
+      this.#values.warn(`server.${voters[0]!.sid} names one server only: it runs on its own`)
+    return standaloneEnabled
+  }
+
+  #own(members: readonly EnsembleMember[]): EnsembleMember {
+    const sid = this.#beside.sid ?? null
+    if (sid === null)
+      fail(`${members.length} servers are named, and myid is missing: a file in dataDir with the N of server.N`)
+    return memberOf({ members }, sid) ?? fail(`myid says ${sid}, and there is no server.${sid}`)
+  }
+
+  #advise(members: readonly EnsembleMember[], own: EnsembleMember): void {
+    const voters = members.filter(({ role }) => role === 'participant').length
+    if (voters === 2) this.#values.warn('with two servers none may fail: name a third one')
+    else if (voters % 2 === 0) this.#values.warn(`${voters} servers bear no more failures than ${voters - 1}`)
+    const { peerType } = this.#membership
+    if (peerType !== own.role && this.#values.has(MEMBERSHIP_SETTINGS.peerType.key))
+      this.#values.warn(`peerType is ${peerType}, and server.${own.sid} says ${own.role}, which counts`)
+  }
+
+  /** From the file itself, or from the dynamic one, which has nothing else. */
+  #memberLists(): MemberLists {
+    const { dynamicConfigFile } = this.#membership
+    const here = this.#values.memberLists()
+    if (dynamicConfigFile === null) return here
+    const misplaced = [...here.servers.keys()].map((sid) => `server.${sid}`)
+    if (misplaced.length > 0)
+      fail(`${misplaced.join(', ')} must be in ${dynamicConfigFile}, which dynamicConfigFile names`)
+    if (this.#beside.dynamicConfig === undefined) fail(`dynamicConfigFile=${dynamicConfigFile} has not been read`)
+    const there = new Values(parseProperties(this.#beside.dynamicConfig), new Map())
+    const lists = there.memberLists()
+    const [stranger] = there.unread()
+    if (stranger !== undefined)
+      fail(`${dynamicConfigFile} has ${stranger[0]}: it may have server.N, group.N and weight.N`)
+    return { ...lists, version: versionInName(dynamicConfigFile) }
+  }
+}
+
+interface MemberLists {
+  readonly servers: ReadonlyMap<number, string>
+  readonly groups: ReadonlyMap<number, string>
+  readonly weights: ReadonlyMap<number, string>
+  readonly version: bigint
+}
+
+/** Apache's servers name the file `zoo.cfg.dynamic.100000000` after the zxid of the reconfiguration. */
+function versionInName(file: string): bigint {
+  const suffix = /\.(?<version>[\da-f]{1,16})$/i.exec(file)?.groups?.['version']
+  return suffix === undefined ? 0n : BigInt(`0x${suffix}`)
+}
+
+function checkMembers(members: readonly EnsembleMember[]): void {
+  const owners = new Map<string, number>()
+  for (const { sid, host, quorumPort, electionPort } of members) {
+    if (sid > SID_MAX) fail(`server.${sid}: ids are from 0 to ${SID_MAX}`)
+    for (const port of [quorumPort, electionPort]) {
+      const address = `${host}:${port}`
+      const other = owners.get(address)
+      if (other !== undefined && host !== '0.0.0.0') fail(`server.${other} and server.${sid} both have ${address}`)
+      owners.set(address, sid)
+    }
+  }
+}
+
+/** Keys may be written as the Java properties that they become. */
 class Values {
-  readonly #values: ReadonlyMap<string, string>
-  readonly #used = new Set<string>()
+  readonly #values = new Map<string, string>()
+  readonly #read = new Set<string>()
+  readonly #warnings: string[] = []
 
-  constructor(properties: ReadonlyMap<string, string>) {
-    // Each key may also be written as the Java property that it becomes.
-    this.#values = new Map(Array.from(properties, ([key, value]) => [key.replace(/^zookeeper\./, ''), value]))
+  constructor(file: ReadonlyMap<string, string>, jvm: ReadonlyMap<string, string>) {
+    for (const [key, value] of [...jvm, ...file]) this.#values.set(key.replace(/^zookeeper\./, ''), value.trim())
   }
 
-  text(key: string): string | null {
-    this.#used.add(key)
-    const value = this.#values.get(key)
-    return value === undefined || value === '' ? null : value
+  table<Table extends SettingTable>(table: Table): ConfigOf<Table> {
+    const entries = Object.entries(table).map(([field, setting]) => [field, this.value(setting)] as const)
+    return Object.fromEntries(entries) as ConfigOf<Table>
   }
 
-  /** `otherwise` null: the key must be there. */
-  integer(key: string, otherwise: number | null, min: number, max = 0x7fff_ffff): number {
-    const text = this.text(key)
-    if (text === null) return otherwise ?? fail(`${key} is missing: it wants a number from ${min} to ${max}`)
-    const value = Number(text)
-    if (!/^-?\d+$/.test(text) || value < min || value > max) fail(`${key}=${text} is no number from ${min} to ${max}`)
-    return value
+  value<Value>({ key, read }: Setting<Value>): Value {
+    this.#read.add(key)
+    const text = this.#values.get(key)
+    return read(text === undefined || text === '' ? null : text)
   }
 
-  /** -1 asks for the default. */
-  orDefault(key: string, otherwise: number): number {
-    const value = this.integer(key, -1, -1)
-    return value === -1 ? otherwise : value
+  has(key: string): boolean {
+    return this.#values.has(key)
   }
 
-  flag(key: string, otherwise: boolean): boolean {
-    const text = this.text(key)?.toLowerCase()
-    if (text === undefined) return otherwise
-    if (['yes', 'true'].includes(text)) return true
-    if (['no', 'false'].includes(text)) return false
-    return fail(`${key}=${text} is neither true nor false`)
+  family(pattern: RegExp): string[] {
+    const found = Array.from(this.#values).filter(([key, value]) => pattern.test(key) && value !== '')
+    for (const [key] of found) this.#read.add(key)
+    return found.map(([, value]) => value)
+  }
+
+  memberLists(): MemberLists {
+    const lists = {
+      server: new Map<number, string>(),
+      group: new Map<number, string>(),
+      weight: new Map<number, string>(),
+    }
+    for (const [key, value] of this.#values) {
+      const match = /^(?<list>server|group|weight)\.(?<id>.*)$/.exec(key)?.groups
+      if (match === undefined) continue
+      this.#read.add(key)
+      if (!/^\d{1,9}$/.test(match['id']!)) fail(`${key}: "${match['id']}" is no id`)
+      lists[match['list'] as keyof typeof lists].set(Number(match['id']), value)
+    }
+    return { servers: lists.server, groups: lists.group, weights: lists.weight, version: 0n }
+  }
+
+  unread(): [string, string][] {
+    return Array.from(this.#values).filter(([key]) => !this.#read.has(key))
   }
 
   refuse(): void {
-    for (const [key, value] of this.#values) {
-      if (HARMLESS[key]?.includes(value)) continue
-      if (SECURITY.some((pattern) => pattern.test(key)))
-        fail(`${key} asks for security that this server does not carry out yet: remove it to go without`)
+    for (const [key, value] of this.unread()) {
+      const refusal = refusalOf(key, value)
+      if (refusal !== null) fail(refusal)
     }
-    const servers = [...this.#values.keys()].filter((key) => key.startsWith('server.'))
-    if (servers.length > 1)
-      fail(
-        `${servers.join(', ')} name an ensemble, which this version does not form yet: remove them for a server of its own`,
-      )
+  }
+
+  warn(warning: string): void {
+    this.#warnings.push(warning)
   }
 
   warnings(): string[] {
-    const warnings: string[] = []
-    for (const [key, value] of this.#values) {
-      if (this.#used.has(key) || HARMLESS[key]?.includes(value)) continue
-      if (key.startsWith('server.')) warnings.push(`${key} names one server only: it runs on its own`)
-      else if (NOT_THERE_YET.test(key))
-        warnings.push(`${key}=${value} has no effect: this version does not carry it out yet`)
-      else if (/\w+\.\w+\.\w+/.test(value) && /class|factory|supplier/i.test(key))
-        warnings.push(`${key} names a Java class and has no effect here`)
-      else if (!WITHOUT_EFFECT.some((pattern) => pattern.test(key)))
-        warnings.push(`${key} is no key of zoo.cfg and has no effect`)
-    }
-    return warnings
+    return [...this.#warnings, ...this.unread().flatMap(([key, value]) => warningOf(key, value) ?? [])]
   }
 }
 

@@ -34,3 +34,22 @@ const LABELS: Readonly<Record<number, string>> = {
 export function operationLabel(type: number): string {
   return LABELS[type] ?? 'NA'
 }
+
+/** Whether the operation becomes a transaction. */
+export function isWrite(type: number): boolean {
+  return WRITES.has(type)
+}
+
+const WRITES: ReadonlySet<number> = new Set([
+  OpCode.createSession,
+  OpCode.closeSession,
+  OpCode.create,
+  OpCode.create2,
+  OpCode.createContainer,
+  OpCode.createTTL,
+  OpCode.delete,
+  OpCode.deleteContainer,
+  OpCode.setData,
+  OpCode.setACL,
+  OpCode.multi,
+])

@@ -32,6 +32,7 @@ export class PlainClient {
   welcome: ConnectResponse | null = null
   readonly events: string[] = []
   closed = false
+  readonly #ended = Promise.withResolvers<void>()
 
   private constructor(connection: FramedConnection) {
     this.#connection = connection
@@ -39,9 +40,15 @@ export class PlainClient {
       onFrame: (frame) => this.#onFrame(frame),
       onClose: () => {
         this.closed = true
+        this.#ended.resolve()
         this.#onClosed()
       },
     })
+  }
+
+  /** Resolves when the connection is gone. */
+  get ended(): Promise<void> {
+    return this.#ended.promise
   }
 
   /** Resolves with the server's answer, or when it closes the connection without one. */

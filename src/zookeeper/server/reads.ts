@@ -14,7 +14,15 @@ import {
   type RecordCodec,
   type RequestOf,
 } from '#zookeeper/protocol'
-import { permits, withoutHashes, type Watcher, type WatchEvent, type ZnodeTree, type Znode } from '#zookeeper/tree'
+import {
+  permits,
+  withoutHashes,
+  type AclRules,
+  type Watcher,
+  type WatchEvent,
+  type ZnodeTree,
+  type Znode,
+} from '#zookeeper/tree'
 
 export interface ReadContext {
   readonly tree: ZnodeTree
@@ -22,6 +30,7 @@ export interface ReadContext {
   /** The connection: who gets the events. */
   readonly watcher: Watcher
   readonly skipAcl: boolean
+  readonly aclRules: AclRules
 }
 
 /** The body of an answer, or an error code. */
@@ -154,11 +163,11 @@ function getChildren2(context: ReadContext, path: string, watch: boolean): ReadA
 
 /** READ or ADMIN is needed, and without ADMIN the hashes are hidden. */
 function getAcl(context: ReadContext, path: string): ReadAnswer {
-  const { tree, ids, skipAcl } = context
+  const { tree, ids, skipAcl, aclRules } = context
   const node = tree.find(path)
   if (node === undefined) return ZkErrorCode.NONODE
-  if (!skipAcl && !permits(node.acl, Perms.READ | Perms.ADMIN, ids)) return ZkErrorCode.NOAUTH
-  const whole = skipAcl || permits(node.acl, Perms.ADMIN, ids)
+  if (!skipAcl && !permits(node.acl, Perms.READ | Perms.ADMIN, ids, aclRules)) return ZkErrorCode.NOAUTH
+  const whole = skipAcl || permits(node.acl, Perms.ADMIN, ids, aclRules)
   const acl = whole ? [...node.acl.list] : withoutHashes(node.acl.list)
   return answer(operations.getACL.response, { acl, stat: tree.statOf(node) })
 }
@@ -236,8 +245,8 @@ function readable(context: ReadContext, path: string): Znode | ZkErrorCode {
   return mayRead(context, node) ? node : ZkErrorCode.NOAUTH
 }
 
-function mayRead({ ids, skipAcl }: ReadContext, node: Znode): boolean {
-  return skipAcl || permits(node.acl, Perms.READ, ids)
+function mayRead({ ids, skipAcl, aclRules }: ReadContext, node: Znode): boolean {
+  return skipAcl || permits(node.acl, Perms.READ, ids, aclRules)
 }
 
 function childrenOf(node: Znode): string[] {

@@ -3,8 +3,10 @@
  * configured count and all of it, at random: the servers of an ensemble take turns. Source: SyncRequestProcessor.
  */
 import type { Platform } from '#platform'
-import { purge, writeSnapshot, type Folders, type TxnLog } from '#zookeeper/persistence'
+import { purge, writeSnapshot, type DatedFile, type Folders, type TxnLog } from '#zookeeper/persistence'
 import type { ZnodeTree } from '#zookeeper/tree'
+
+import type { ServerMetrics } from './metrics/server-metrics.ts'
 
 export interface SnapshotterOptions {
   snapCount: number
@@ -15,26 +17,28 @@ export interface SnapshotterOptions {
 export class Snapshotter {
   readonly #platform: Platform
   readonly #folders: Folders
-  readonly #tree: ZnodeTree
   readonly #log: TxnLog
   readonly #options: SnapshotterOptions
+  readonly #metrics: ServerMetrics
   #transactions = 0
   #bytesBefore = 0
   #dueTransactions = 0
   #dueBytes = Infinity
-  #running: Promise<void> | null = null
+  /** Of the snapshot that is being written; null in it when that has failed. */
+  #running: Promise<DatedFile | null> | null = null
+  #isWanted = true
 
-  constructor(platform: Platform, folders: Folders, tree: ZnodeTree, log: TxnLog, options: SnapshotterOptions) {
+  constructor(platform: Platform, folders: Folders, log: TxnLog, options: SnapshotterOptions, metrics: ServerMetrics) {
+    this.#metrics = metrics
     this.#platform = platform
     this.#folders = folders
-    this.#tree = tree
     this.#log = log
     this.#options = options
     this.#drawLots()
   }
 
-  /** After each transaction that was applied. */
-  onApplied(): void {
+  /** After each transaction that was applied to the tree. */
+  onApplied(tree: ZnodeTree): void {
     this.#transactions++
     const bytes = this.#log.appendedBytes - this.#bytesBefore
     if (this.#transactions <= this.#dueTransactions && bytes <= this.#dueBytes) return
@@ -43,12 +47,26 @@ export class Snapshotter {
     this.#bytesBefore = this.#log.appendedBytes
     this.#drawLots()
     this.#log.roll()
-    this.#running = this.#take()
+    this.#running = this.#take(tree)
+  }
+
+  /** A snapshot as of now, for who asks for one; null when it cannot be written. */
+  async takeNow(tree: () => ZnodeTree): Promise<DatedFile | null> {
+    while (this.#running !== null) await this.#running
+    this.#running = this.#take(tree())
+    return this.#running
   }
 
   /** Ends when no snapshot is being written. */
   async settled(): Promise<void> {
     await this.#running
+  }
+
+  /** As `settled`; one that is being written is given up, since its data is about to be another. */
+  async abandon(): Promise<void> {
+    this.#isWanted = false
+    await this.#running
+    this.#isWanted = true
   }
 
   purge(snapshotsRetained: number): void {
@@ -57,16 +75,24 @@ export class Snapshotter {
   }
 
   /** A snapshot that fails (the disk is full) leaves the log as it is: nothing is lost but time at the next start. */
-  async #take(): Promise<void> {
+  async #take(tree: ZnodeTree): Promise<DatedFile | null> {
     const { clock, logger } = this.#platform
     const startMs = clock.monotonic()
+    const frozen = tree.freeze()
     try {
-      const { path } = await writeSnapshot(this.#platform, this.#folders.snapshots, this.#tree.freeze())
-      logger.info(`${path} written in ${(clock.monotonic() - startMs).toFixed(0)} ms`)
+      const written = await writeSnapshot(this.#platform, this.#folders.snapshots, frozen, () => this.#isWanted)
+      const tookMs = clock.monotonic() - startMs
+      this.#metrics.snapshotTime.add(tookMs)
+      logger.info(`${written.path} written in ${tookMs.toFixed(0)} ms`)
+      return written
     } catch (error) {
-      logger.error('the snapshot could not be written; the transaction log keeps everything', error)
+      if (this.#isWanted) {
+        this.#metrics.snapshotErrors.add()
+        logger.error('the snapshot could not be written; the transaction log keeps everything', error)
+      }
+      return null
     } finally {
-      this.#tree.thaw()
+      tree.thaw(frozen)
       this.#running = null
     }
   }

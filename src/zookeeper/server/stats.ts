@@ -40,3 +40,26 @@ export class TrafficStats {
     this.sent = 0
   }
 }
+
+/** Sizes in bytes; -1 as long as there was nothing. */
+export class SizeStats {
+  last = -1
+  min = -1
+  max = -1
+
+  add(bytes: number): void {
+    this.last = bytes
+    if (bytes > this.max) this.max = bytes
+    if (bytes < this.min || this.min === -1) this.min = bytes
+  }
+
+  reset(): void {
+    this.last = -1
+    this.min = -1
+    this.max = -1
+  }
+
+  toString(): string {
+    return `${this.last}/${this.min}/${this.max}`
+  }
+}

@@ -1,0 +1,73 @@
+/**
+ * A follower's or observer's: writes go to the leader as the client sent them, and come back as commits among everyone else's. Which
+ * of them are this server's shows their session and cxid: a client's writes are committed in the order in which it sent them.
+ * Source: FollowerRequestProcessor, CommitProcessor.
+ */
+import { OpCode, operations, type LoggedTxn } from '#zookeeper/protocol'
+import type { Write } from '#zookeeper/tree'
+import type { EnsembleFaults } from '#zookeeper/zab'
+
+import type { Commit, CommitLog, Sync, Waiter } from './commit-log.ts'
+import type { LearnerOffice } from './ensemble/office.ts'
+
+interface Forwarded {
+  readonly cxid: number
+  readonly waiter: Waiter
+}
+
+export class LearnerCommitLog implements CommitLog {
+  readonly forwards = true
+  readonly #office: LearnerOffice
+  readonly #faults: EnsembleFaults
+  readonly #commit: Commit
+  /** Sent and not committed, by session, in the order in which they were sent. No list is empty. */
+  readonly #forwarded = new Map<bigint, Forwarded[]>()
+  /** In the order in which they were sent: SYNC does not say which it answers. */
+  readonly #syncs: (() => void)[] = []
+
+  constructor(office: LearnerOffice, faults: EnsembleFaults, commit: Commit) {
+    this.#office = office
+    this.#faults = faults
+    this.#commit = commit
+    office.onSynced = () => this.#syncs.shift()?.()
+  }
+
+  submit({ sessionId, cxid, ids, body }: Write, waiter: Waiter | null, request: Uint8Array | null): void {
+    if (waiter !== null) {
+      const forwarded = this.#forwarded.get(sessionId)
+      if (forwarded === undefined) this.#forwarded.set(sessionId, [{ cxid, waiter }])
+      else forwarded.push({ cxid, waiter })
+    }
+    const bytes = body.type === OpCode.createSession ? timeoutBytes(body.timeOut) : (request ?? NOTHING)
+    this.#office.request({ sessionId, cxid, type: body.type, body: bytes, ids })
+  }
+
+  sync({ sessionId, cxid, ids, path }: Sync, ready: () => void): void {
+    if (this.#faults.syncAlone) return ready()
+    this.#syncs.push(ready)
+    const body = operations.sync.request.encode({ path })
+    this.#office.request({ sessionId, cxid, type: OpCode.sync, body, ids })
+  }
+
+  /** The next transaction is committed. */
+  onCommitted(logged: LoggedTxn): void {
+    this.#commit(logged, this.#takeWaiter(logged.header.clientId, logged.header.cxid))
+  }
+
+  /** null where another server sent it, or nobody: the leader ends a session with cxid 0. */
+  #takeWaiter(sessionId: bigint, cxid: number): Waiter | null {
+    const forwarded = this.#forwarded.get(sessionId)
+    if (forwarded === undefined || forwarded[0]!.cxid !== cxid) return null
+    const { waiter } = forwarded.shift()!
+    if (forwarded.length === 0) this.#forwarded.delete(sessionId)
+    return waiter
+  }
+}
+
+const NOTHING = new Uint8Array(0)
+
+function timeoutBytes(timeoutMs: number): Uint8Array {
+  const bytes = new Uint8Array(4)
+  new DataView(bytes.buffer).setInt32(0, timeoutMs)
+  return bytes
+}
