@@ -2,11 +2,12 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
 import { World } from '#simulation'
-import { WatchEventType, ZkErrorCode } from '#zookeeper/protocol'
+import { CreateMode, WatchEventType, WatcherType, ZkErrorCode } from '#zookeeper/protocol'
 
-import { ZooKeeperClient, type ZooKeeperOptions } from './client.ts'
+import { ZooKeeperClient } from './client.ts'
 import { ScriptedServer } from './scripted-server.ts'
 import type { SessionEvent } from './retrying.ts'
+import type { ZooKeeperOptions } from './session.ts'
 import { ZkError, type WatchEvent } from './zookeeper.ts'
 
 const STAT = {
@@ -310,4 +311,136 @@ test('no server in time is an error with the servers’ names', async () => {
   })
   await world.run(10_000)
   assert.equal(failure, 'no ZooKeeper server of nobody:2181 answered within 3000 ms')
+})
+
+test('watches for good stay when they have fired, follow the session, and can be removed', async () => {
+  const { world, servers, client } = await connect(20, {}, 2)
+  for (const server of servers) server.onRequest = () => ({ body: { err: 0 } })
+  const at = servers.find((server) => server.isConnected)!
+  const seen: string[] = []
+  const note =
+    (name: string) =>
+    ({ kind, path }: WatchEvent) =>
+      seen.push(`${name}: ${kind} ${path}`)
+  void client.addWatch('/a', 'persistent', note('one'))
+  void client.addWatch('/a/b', 'recursive', note('tree'))
+  await world.run(100)
+  at.event(WatchEventType.nodeDataChanged, '/a')
+  at.event(WatchEventType.nodeChildrenChanged, '/a')
+  at.event(WatchEventType.nodeCreated, '/a/b/c/d')
+  at.event(WatchEventType.nodeCreated, '/a/bc')
+  at.event(WatchEventType.nodeDataChanged, '/a')
+  await world.run(100)
+  assert.deepEqual(seen.splice(0), [
+    'one: dataChanged /a',
+    'one: childrenChanged /a',
+    'tree: created /a/b/c/d',
+    'one: dataChanged /a',
+  ])
+
+  at.onHandshake = () => 'silence'
+  at.disconnect()
+  await world.run(5000)
+  const other = servers.find((server) => server.isConnected)!
+  assert.deepEqual(other.requests('setWatches2')[0]?.request, {
+    relativeZxid: at.zxid,
+    dataWatches: [],
+    existWatches: [],
+    childWatches: [],
+    persistentWatches: ['/a'],
+    persistentRecursiveWatches: ['/a/b'],
+  })
+  other.event(WatchEventType.nodeDeleted, '/a/b')
+  await world.run(100)
+  assert.deepEqual(seen.splice(0), ['tree: deleted /a/b'])
+
+  const none = outcome(client.removeWatches('/a', WatcherType.data))
+  void client.removeWatches('/a', WatcherType.any)
+  await world.run(100)
+  other.event(WatchEventType.nodeDataChanged, '/a')
+  await world.run(100)
+  assert.equal(none.state, 'NOWATCHER')
+  assert.deepEqual(other.requests('removeWatches')[0]?.request, { path: '/a', type: WatcherType.any })
+  assert.deepEqual(seen, ['one: persistentWatchRemoved /a'])
+})
+
+test('each kind of znode is made with the operation that it needs', async () => {
+  const { world, servers, client } = await connect(21)
+  const server = servers[0]!
+  server.onRequest = ({ request }) => ({ body: { path: request['path'], stat: STAT } })
+  void client.create('/p', null)
+  void client.create('/c', null, { mode: CreateMode.container })
+  void client.create('/t', null, { mode: CreateMode.persistentTtl, ttlMs: 5000 })
+  void client.createWithStat('/s', null)
+  void client.createWithStat('/d', null, { mode: CreateMode.container })
+  await world.run(100)
+  assert.deepEqual(
+    server.received.map(({ name, request }) => [name, request['flags'], request['ttl']]),
+    [
+      ['create', CreateMode.persistent, undefined],
+      ['createContainer', CreateMode.container, undefined],
+      ['createTTL', CreateMode.persistentTtl, 5000],
+      ['create2', CreateMode.persistent, undefined],
+      ['createContainer', CreateMode.container, undefined],
+    ],
+  )
+})
+
+test('reads in one request are answered one by one', async () => {
+  const { world, servers, client } = await connect(22)
+  servers[0]!.onRequest = () => ({
+    body: [
+      { type: 4, data: new Uint8Array([1]), stat: STAT },
+      { type: -1, err: ZkErrorCode.NONODE },
+      { type: 8, children: ['x'] },
+    ] as unknown as Record<string, unknown>,
+  })
+  const results: unknown[] = []
+  const steps = [
+    { op: 'getData', path: '/a' },
+    { op: 'getData', path: '/b' },
+    { op: 'getChildren', path: '/c' },
+  ] as const
+  void client.multiRead(steps).then((read) => results.push(...read))
+  await world.run(100)
+  assert.deepEqual(results[0], { data: new Uint8Array([1]), stat: STAT })
+  assert.equal((results[1] as ZkError).message, 'NONODE (/b)')
+  assert.deepEqual(results[2], { children: ['x'] })
+})
+
+test('an identity that is added later is answered, and goes to every further server', async () => {
+  const { world, servers, client } = await connect(23)
+  const server = servers[0]!
+  const added = outcome(client.addAuth('digest', new TextEncoder().encode('user:secret')))
+  await world.run(100)
+  assert.equal(added.state, 'done')
+  server.disconnect()
+  await world.run(3000)
+  assert.equal(server.requests('auth').length, 2)
+})
+
+test('who is content with reads takes a server without a quorum, and leaves it for one that has it', async () => {
+  const world = new World(24)
+  const servers = [new ScriptedServer('zk1'), new ScriptedServer('zk2')]
+  for (const server of servers) {
+    server.readOnly = true
+    world.process(server.name).start(server.run)
+  }
+  await world.run(10)
+  const clients: ZooKeeperClient[] = []
+  world.process('client').start(async (platform) => {
+    const options = { connect: 'zk1:2181,zk2:2181', sessionTimeoutMs: 6000, readOnly: true }
+    clients.push(await ZooKeeperClient.connect(platform, options))
+  })
+  await world.run(3000)
+  const client = clients[0]!
+  const at = servers.find((server) => server.isConnected)!
+  assert.ok(client.isReadOnly && at.handshakes[0]!.readOnly)
+
+  const other = servers.find((server) => server !== at)!
+  other.readOnly = false
+  await world.run(10_000)
+  assert.ok(client.isConnected && !client.isReadOnly && other.isConnected)
+  // What a server without a quorum made up, no other one knows.
+  assert.equal(other.handshakes[0]!.sessionId, 0n)
 })

@@ -1,28 +1,23 @@
-/**
- * A session with a ZooKeeper ensemble, kept across connections: when one breaks, the next server gets the session's id and
- * password, the last zxid seen and the watches. Only a server says that a session has expired; its owner then begins
- * a new one with `renew`, since ephemeral znodes and watches are gone and must be made again.
- */
-import { assert } from '#base'
-import { sleep, type Platform } from '#platform'
+/** The operations of ZooKeeper 3.9, over a session that is kept across connections. */
+import type { Platform } from '#platform'
 import {
+  AddWatchMode,
   CreateMode,
   OpCode,
-  PASSWORD_BYTES,
+  WatcherType,
   ZkErrorCode,
   operations,
   type Acl,
+  type ClientInfo,
   type MultiOp,
   type MultiResult,
-  type Operation,
   type Stat,
-  type WatcherEvent,
 } from '#zookeeper/protocol'
 
-import { parseConnectString, type ConnectString, type ZooKeeperAddress } from './connect-string.ts'
-import { ServerConnection, type ConnectionHandler, type Outgoing, type Session } from './connection.ts'
+import type { ZooKeeperAddress } from './connect-string.ts'
 import { RetryingZooKeeper, type ReconnectingZooKeeper, type SessionEvent } from './retrying.ts'
-import { WatchRegistry, type WatchTarget } from './watches.ts'
+import { ClientSession, type SessionState, type ZooKeeperOptions } from './session.ts'
+import type { WatchTarget } from './watches.ts'
 import {
   OPEN_ACL,
   ZkError,
@@ -30,82 +25,42 @@ import {
   type CreateOptions,
   type MultiStep,
   type MultiStepResult,
+  type ReadResult,
+  type ReadStep,
+  type Reconfiguration,
   type Watcher,
   type Znode,
   type ZnodeChildren,
 } from './zookeeper.ts'
 
-export interface ZooKeeperOptions {
-  /** `host:port[,host:port…][/chroot]`. */
-  connect: string
-  /** Wanted; the server may grant another. */
-  sessionTimeoutMs: number
-  /** How long `connect` and `renew` wait for the first answer; the session timeout unless given. */
-  connectionTimeoutMs?: number
-  /** Requests sent and not answered; more wait here. */
-  requestsInFlightMax?: number
-  /** Makes the chroot, if it is not there. */
-  createChroot?: boolean
-  /** Identities of every connection, e.g. scheme `digest`, auth `user:password`. */
-  auth?: readonly { scheme: string; auth: Uint8Array }[]
+const CONFIG_PATH = '/zookeeper/config'
+
+/** Which watches the client has for what the protocol can remove. */
+const TARGETS_OF_TYPE: Readonly<Record<WatcherType, readonly WatchTarget[]>> = {
+  [WatcherType.children]: ['child'],
+  [WatcherType.data]: ['data', 'exist'],
+  [WatcherType.any]: ['child', 'data', 'exist', 'persistent', 'recursive'],
+  [WatcherType.persistent]: ['persistent'],
+  [WatcherType.persistentRecursive]: ['recursive'],
 }
-
-/** zookeeper.max.in.flight.requests of Kafka. */
-const REQUESTS_IN_FLIGHT_MAX = 10
-
-/** After all servers have failed once, the next round begins at a random time up to this. */
-const ROUND_PAUSE_MS_MAX = 1000
-
-/** How long a close waits for the server's word: if it does not come, the session expires by itself. */
-const CLOSE_TIMEOUT_MS = 2000
-
-const NEW_SESSION: Session = { id: 0n, password: new Uint8Array(PASSWORD_BYTES) }
-
-type State =
-  | { kind: 'connecting' }
-  | { kind: 'connected'; connection: ServerConnection }
-  | { kind: 'expired' }
-  | { kind: 'authFailed' }
-  | { kind: 'closed' }
 
 export class ZooKeeperClient implements ReconnectingZooKeeper {
   /** The same operations, retried after a reconnection. */
   readonly retrying: RetryingZooKeeper
-  readonly #platform: Platform
-  readonly #options: ZooKeeperOptions
-  readonly #target: ConnectString
-  /** Shuffled, so that the clients of an ensemble spread. */
-  readonly #hosts: readonly ZooKeeperAddress[]
-  #nextHost = 0
-  #state: State = { kind: 'connecting' }
-  #session: Session = NEW_SESSION
-  /** Sessions that this client had before the present one. */
-  readonly #formerSessions = new Set<bigint>()
-  #lastZxid = 0n
-  #timeoutMs: number
-  readonly #watches = new WatchRegistry()
-  /** Waiting for a place in flight. Empty unless connected. */
-  #queue: Outgoing[] = []
-  readonly #listeners = new Set<(event: SessionEvent) => void>()
-  /** Those who wait for the state to be another than connecting. */
-  readonly #settled = new Set<() => void>()
-  /** Ends the attempts to connect. */
-  #stop = new AbortController()
+  readonly #session: ClientSession
+  readonly #call: ClientSession['call']
 
   /** Resolves with a session; rejects when no server gave one in time. */
   static async connect(platform: Platform, options: ZooKeeperOptions): Promise<ZooKeeperClient> {
-    const client = new ZooKeeperClient(platform, options)
-    await client.#begin()
+    const client = new ZooKeeperClient(new ClientSession(platform, options))
+    await client.#session.begin()
     if (options.createChroot === true) await client.#createChroot()
     return client
   }
 
-  private constructor(platform: Platform, options: ZooKeeperOptions) {
-    this.#platform = platform
-    this.#options = options
-    this.#target = parseConnectString(options.connect)
-    this.#hosts = shuffled(this.#target.hosts, platform)
-    this.#timeoutMs = options.sessionTimeoutMs
+  private constructor(session: ClientSession) {
+    this.#session = session
+    this.#call = session.call.bind(session)
     this.retrying = new RetryingZooKeeper(this)
   }
 
@@ -119,63 +74,93 @@ export class ZooKeeperClient implements ReconnectingZooKeeper {
 
   /** As negotiated, ms. */
   get sessionTimeoutMs(): number {
-    return this.#timeoutMs
+    return this.#session.timeoutMs
+  }
+
+  get state(): SessionState {
+    return this.#session.state
   }
 
   get isConnected(): boolean {
-    return this.#state.kind === 'connected'
+    return this.#session.state === 'connected'
+  }
+
+  /** Connected to a server that has lost its quorum: reads may be old, writes fail with NOTREADONLY. See `ZooKeeperOptions.readOnly`. */
+  get isReadOnly(): boolean {
+    return this.#session.isReadOnly
+  }
+
+  /** The server of the present connection; null without one. */
+  get server(): ZooKeeperAddress | null {
+    return this.#session.server
+  }
+
+  /** `''` or `/path`: what stands before every path. */
+  get chroot(): string {
+    return this.#session.chroot
   }
 
   /** Whether this client had that session before the present one: what it left behind may be removed. */
   isFormerSession(sessionId: bigint): boolean {
-    return this.#formerSessions.has(sessionId)
+    return this.#session.isFormer(sessionId)
   }
 
   /** Returns the function that ends it. */
   onSession(listener: (event: SessionEvent) => void): () => void {
-    this.#listeners.add(listener)
-    return () => this.#listeners.delete(listener)
+    return this.#session.onEvent(listener)
   }
 
   /** Resolves when connected with the present session; rejects with `ZkError` when that has ended. */
   connected(): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const settle = (): boolean => {
-        if (this.#state.kind === 'connecting') return false
-        if (this.#state.kind === 'connected') resolve()
-        else reject(new ZkError(this.#lossCode(), '/'))
-        return true
-      }
-      if (settle()) return
-      const waiter = (): void => {
-        if (settle()) this.#settled.delete(waiter)
-      }
-      this.#settled.add(waiter)
-    })
+    return this.#session.connected()
   }
 
   /** Begins a new session after the former expired. Rejects when no server gave one in time; then it may be tried again. */
-  async renew(): Promise<void> {
-    assert(this.#state.kind === 'expired', `a session can be renewed when it has expired, not when ${this.#state.kind}`)
-    this.#lastZxid = 0n
-    this.#state = { kind: 'connecting' }
-    await this.#begin()
+  renew(): Promise<void> {
+    return this.#session.renew()
   }
 
   /** Ends the session: its ephemeral znodes vanish at once. */
-  async close(): Promise<void> {
-    if (this.#state.kind === 'connected') await this.#closeSession(this.#state.connection)
-    const connection = this.#state.kind === 'connected' ? this.#state.connection : null
-    this.#become({ kind: 'closed' })
-    this.#stop.abort(new Error('the ZooKeeper client was closed'))
-    connection?.close()
-    this.#watches.clear()
+  close(): Promise<void> {
+    return this.#session.close()
+  }
+
+  /**
+   * Adds an identity to the session, for this connection and later ones: scheme `digest`, auth `user:password`. Rejects when the server
+   * refuses it: then nothing works any more (`onSession` tells authFailed).
+   */
+  addAuth(scheme: string, auth: Uint8Array): Promise<void> {
+    return this.#session.authenticate({ scheme, auth })
   }
 
   async create(path: string, data: Uint8Array | null, options: CreateOptions = {}): Promise<string> {
-    const acl = [...(options.acl ?? OPEN_ACL)]
-    const request = { path: this.#full(path), data, acl, flags: options.mode ?? CreateMode.persistent }
-    return this.#short((await this.#call(operations.create, path, request)).path)
+    const request = this.#createRequest(path, data, options)
+    switch (request.type) {
+      case OpCode.createContainer:
+        return this.#short((await this.#call(operations.createContainer, path, request)).path)
+      case OpCode.createTTL:
+        return this.#short((await this.#call(operations.createTTL, path, request)).path)
+      default:
+        return this.#short((await this.#call(operations.create, path, request)).path)
+    }
+  }
+
+  /** As `create`, with the new znode's stat: create2. */
+  async createWithStat(
+    path: string,
+    data: Uint8Array | null,
+    options: CreateOptions = {},
+  ): Promise<{ path: string; stat: Stat }> {
+    const request = this.#createRequest(path, data, options)
+    const { path: created, stat } =
+      request.type === OpCode.createTTL
+        ? await this.#call(operations.createTTL, path, request)
+        : await this.#call(
+            request.type === OpCode.createContainer ? operations.createContainer : operations.create2,
+            path,
+            request,
+          )
+    return { path: this.#short(created), stat }
   }
 
   async delete(path: string, version = -1): Promise<void> {
@@ -209,6 +194,17 @@ export class ZooKeeperClient implements ReconnectingZooKeeper {
     return await this.#call(operations.getChildren2, path, request, watch)
   }
 
+  /** How many znodes are below the path, however deep. */
+  async getAllChildrenNumber(path: string): Promise<number> {
+    return (await this.#call(operations.getAllChildrenNumber, path, { path: this.#full(path) })).totalNumber
+  }
+
+  /** Ephemeral znodes of this session whose path begins with the prefix. */
+  async getEphemerals(prefix = '/'): Promise<string[]> {
+    const { ephemerals } = await this.#call(operations.getEphemerals, prefix, { path: this.#full(prefix) })
+    return ephemerals.map((path) => this.#short(path))
+  }
+
   async getAcl(path: string): Promise<{ acl: Acl[]; stat: Stat }> {
     return await this.#call(operations.getACL, path, { path: this.#full(path) })
   }
@@ -231,17 +227,97 @@ export class ZooKeeperClient implements ReconnectingZooKeeper {
     return results.map((result) => this.#multiStepResult(result))
   }
 
+  /** Several reads in one request, each with an answer of its own: a `ZkError` where it failed. All see the same state. */
+  async multiRead(steps: readonly ReadStep[]): Promise<ReadResult[]> {
+    if (steps.length === 0) return []
+    const results = await this.#call(
+      operations.multiRead,
+      steps[0]!.path,
+      steps.map(({ op, path }) => ({ type: OpCode[op], path: this.#full(path), watch: false })),
+    )
+    return results.map((result, index) => readResult(result, steps[index]!.path))
+  }
+
   async sync(path: string): Promise<void> {
     await this.#call(operations.sync, path, { path: this.#full(path) })
+  }
+
+  /**
+   * Watches a path for good, whether it exists or not: `persistent` its data and children, `recursive` it and everything below it,
+   * without `childrenChanged`. One mode per path: the later one counts. Events that happen while disconnected are not told.
+   */
+  async addWatch(path: string, mode: 'persistent' | 'recursive', watcher: Watcher): Promise<void> {
+    const number = mode === 'persistent' ? AddWatchMode.persistent : AddWatchMode.persistentRecursive
+    await this.#call(operations.addWatch, path, { path: this.#full(path), mode: number }, (code) => {
+      if (code === ZkErrorCode.OK) this.#session.watches.add(mode, this.#full(path), watcher)
+    })
+  }
+
+  /**
+   * Removes all watches of the path that are of the type; their watchers are told (`dataWatchRemoved`, …). Rejects with NOWATCHER when
+   * there is none. `local`: they are forgotten here even where the server could not be told.
+   */
+  async removeWatches(
+    path: string,
+    type: WatcherType = WatcherType.any,
+    { local = false }: { local?: boolean } = {},
+  ): Promise<void> {
+    const { watches } = this.#session
+    const full = this.#full(path)
+    const targets = TARGETS_OF_TYPE[type]
+    if (!targets.some((target) => watches.has(target, full))) throw new ZkError(ZkErrorCode.NOWATCHER, path)
+    const remove = (): void => {
+      for (const { kind, watchers } of watches.remove(targets, full))
+        for (const watcher of watchers) watcher({ kind, path })
+    }
+    try {
+      await this.#call(operations.removeWatches, path, { path: full, type }, (code) => {
+        if (code === ZkErrorCode.OK) remove()
+      })
+    } catch (error) {
+      if (!local) throw error
+      remove()
+    }
+  }
+
+  /** Whom the server takes this connection for: `ip`, `digest`, `sasl`, … */
+  async whoAmI(): Promise<ClientInfo[]> {
+    return (await this.#call(operations.whoAmI, '/', null)).clientInfo
+  }
+
+  /** The members of the ensemble as its servers wrote them down, at /zookeeper/config whatever the chroot. */
+  async getConfig(watcher?: Watcher): Promise<Znode> {
+    const watch = (code: number): void => {
+      if (watcher !== undefined && code === ZkErrorCode.OK) this.#session.watches.add('data', CONFIG_PATH, watcher)
+    }
+    const request = { path: CONFIG_PATH, watch: watcher !== undefined }
+    return await this.#call(operations.getData, CONFIG_PATH, request, watch)
+  }
+
+  /** Changes the members of the ensemble, where its servers allow that. */
+  async reconfigure(change: Reconfiguration): Promise<Znode> {
+    return await this.#call(operations.reconfig, CONFIG_PATH, {
+      joiningServers: utf8OrNull(change.joining),
+      leavingServers: utf8OrNull(change.leaving),
+      newMembers: utf8OrNull(change.members),
+      curConfigId: change.fromVersion ?? -1n,
+    })
+  }
+
+  #createRequest(path: string, data: Uint8Array | null, options: CreateOptions): MultiOp & { type: CreateType } {
+    const flags = options.mode ?? CreateMode.persistent
+    const create = { path: this.#full(path), data, acl: [...(options.acl ?? OPEN_ACL)], flags }
+    if (flags === CreateMode.container) return { type: OpCode.createContainer, ...create }
+    if (flags === CreateMode.persistentTtl || flags === CreateMode.persistentSequentialTtl)
+      return { type: OpCode.createTTL, ...create, ttl: options.ttlMs ?? 0 }
+    return { type: OpCode.create, ...create }
   }
 
   #multiOp(step: MultiStep): MultiOp {
     const path = this.#full(step.path)
     switch (step.op) {
-      case 'create': {
-        const acl = [...(step.acl ?? OPEN_ACL)]
-        return { type: OpCode.create, path, data: step.data, acl, flags: step.mode ?? CreateMode.persistent }
-      }
+      case 'create':
+        return this.#createRequest(step.path, step.data, step)
       case 'setData':
         return { type: OpCode.setData, path, data: step.data, version: step.version }
       case 'delete':
@@ -266,181 +342,12 @@ export class ZooKeeperClient implements ReconnectingZooKeeper {
     if (watcher === undefined) return undefined
     return (code) => {
       const chosen = code === ZkErrorCode.OK || code === ZkErrorCode.NONODE ? target(code) : null
-      if (chosen !== null) this.#watches.add(chosen, this.#full(path), watcher)
+      if (chosen !== null) this.#session.watches.add(chosen, this.#full(path), watcher)
     }
-  }
-
-  /** `answered` is called in the order of the wire, before any later event or answer. */
-  #call<Request, Response>(
-    operation: Operation<Request, Response>,
-    path: string,
-    request: Request,
-    answered?: (code: number) => void,
-  ): Promise<Response> {
-    return new Promise((resolve, reject) => {
-      this.#submit({
-        operation,
-        request,
-        onReply: (code, response) => {
-          answered?.(code)
-          if (code === ZkErrorCode.OK) resolve(copyData(response) as Response)
-          else reject(new ZkError(code, path))
-          this.#pump()
-        },
-        onLoss: () => reject(new ZkError(this.#lossCode(), path)),
-      })
-    })
-  }
-
-  #submit(outgoing: Outgoing): void {
-    if (this.#state.kind !== 'connected') return outgoing.onLoss()
-    this.#queue.push(outgoing)
-    this.#pump()
-  }
-
-  #pump(): void {
-    if (this.#state.kind !== 'connected') return
-    const { connection } = this.#state
-    const inFlightMax = this.#options.requestsInFlightMax ?? REQUESTS_IN_FLIGHT_MAX
-    while (this.#queue.length > 0 && connection.inFlight < inFlightMax) connection.send(this.#queue.shift()!)
-  }
-
-  #lossCode(): ZkErrorCode {
-    switch (this.#state.kind) {
-      case 'expired':
-      case 'closed':
-        return ZkErrorCode.SESSIONEXPIRED
-      case 'authFailed':
-        return ZkErrorCode.AUTHFAILED
-      case 'connecting':
-      case 'connected':
-        return ZkErrorCode.CONNECTIONLOSS
-    }
-  }
-
-  /** A new session, within the time for connecting. Afterwards the client has one, or has given up. */
-  async #begin(): Promise<void> {
-    const timeoutMs = this.#options.connectionTimeoutMs ?? this.#options.sessionTimeoutMs
-    this.#stop = new AbortController()
-    void this.#reconnect()
-    const late = Promise.withResolvers<never>()
-    const deadline = this.#platform.clock.setTimer(timeoutMs, () =>
-      late.reject(new Error(`no ZooKeeper server of ${this.#options.connect} answered within ${timeoutMs} ms`)),
-    )
-    try {
-      await Promise.race([this.connected(), late.promise])
-    } catch (error) {
-      // Nobody is told: the session that did not begin cannot end.
-      if (this.#state.kind === 'connecting') this.#state = { kind: 'expired' }
-      this.#stop.abort(error)
-      throw error
-    } finally {
-      deadline.cancel()
-    }
-  }
-
-  /** Tries server after server until one takes the session or says that it has expired. */
-  async #reconnect(): Promise<void> {
-    const { signal } = this.#stop
-    for (let attempts = 1; this.#state.kind === 'connecting' && !signal.aborted; attempts++) {
-      await this.#attempt(signal)
-      if (this.#state.kind !== 'connecting' || attempts % this.#hosts.length !== 0) continue
-      const pauseMs = this.#platform.random.below(ROUND_PAUSE_MS_MAX)
-      await sleep(this.#platform.clock, pauseMs, signal).catch(() => {})
-    }
-  }
-
-  /** Resolves when the server has answered the handshake, or did not. */
-  async #attempt(signal: AbortSignal): Promise<void> {
-    const address = this.#hosts[this.#nextHost]!
-    this.#nextHost = (this.#nextHost + 1) % this.#hosts.length
-    const timeoutMs = this.#options.sessionTimeoutMs / this.#hosts.length
-    const handshake = {
-      session: this.#session,
-      lastZxid: this.#lastZxid,
-      timeoutMs: this.#options.sessionTimeoutMs,
-    }
-    await new Promise<void>((resolve) => {
-      const handler: ConnectionHandler = {
-        onSession: (connection, session, grantedMs) => {
-          resolve()
-          if (signal.aborted) connection.close()
-          else this.#onSession(connection, session, grantedMs)
-        },
-        onExpired: () => this.#onExpired(),
-        onAuthFailed: () => this.#become({ kind: 'authFailed' }),
-        onEvent: (event) => this.#onEvent(event),
-        onZxid: (zxid) => (this.#lastZxid = zxid),
-        onClose: (connection, error) => {
-          resolve()
-          this.#onClose(connection, error)
-        },
-      }
-      const failed = (error: Error): void => {
-        this.#platform.logger.debug(`ZooKeeper server ${address.host}:${address.port}: ${error.message}`)
-        resolve()
-      }
-      ServerConnection.open(this.#platform, address, timeoutMs, handshake, handler, signal).catch(failed)
-    })
-  }
-
-  /** The connection is the session's now: identities first, then watches, then what waits. */
-  #onSession(connection: ServerConnection, session: Session, timeoutMs: number): void {
-    if (this.#session.id !== session.id && this.#session.id !== 0n) this.#formerSessions.add(this.#session.id)
-    this.#session = session
-    this.#timeoutMs = timeoutMs
-    for (const { scheme, auth } of this.#options.auth ?? []) connection.authenticate(scheme, auth)
-    for (const packet of this.#watches.packets(this.#lastZxid)) connection.setWatches(packet)
-    this.#become({ kind: 'connected', connection })
-  }
-
-  #onExpired(): void {
-    if (this.#state.kind !== 'connecting') return
-    this.#formerSessions.add(this.#session.id)
-    this.#session = NEW_SESSION
-    this.#watches.clear()
-    // Whoever hears of it may begin a new session at once: these attempts are not its own.
-    this.#stop.abort(new Error('the session has expired'))
-    this.#become({ kind: 'expired' })
-  }
-
-  #onEvent(event: WatcherEvent): void {
-    const taken = this.#watches.take(event)
-    if (taken === null) return
-    const path = this.#short(event.path)
-    for (const watcher of taken.watchers) watcher({ kind: taken.kind, path })
-  }
-
-  #onClose(connection: ServerConnection, error: Error | null): void {
-    if (this.#state.kind !== 'connected' || this.#state.connection !== connection) return
-    this.#platform.logger.info(`lost the connection to ZooKeeper: ${error?.message ?? 'closed by the server'}`)
-    this.#become({ kind: 'connecting' })
-    void this.#reconnect()
-  }
-
-  /** Every change of state goes through here: what waits for one is told, what cannot be answered any more fails. */
-  #become(next: State): void {
-    if (this.#state.kind === 'closed') return
-    this.#state = next
-    if (next.kind !== 'connected') for (const outgoing of this.#queue.splice(0)) outgoing.onLoss()
-    for (const waiter of this.#settled) waiter()
-    for (const listener of this.#listeners) listener(EVENT_OF_STATE[next.kind])
-  }
-
-  async #closeSession(connection: ServerConnection): Promise<void> {
-    await new Promise<void>((resolve) => {
-      const timer = this.#platform.clock.setTimer(CLOSE_TIMEOUT_MS, () => resolve())
-      const done = (): void => {
-        timer.cancel()
-        resolve()
-      }
-      connection.send({ operation: operations.closeSession, request: null, onReply: done, onLoss: done })
-    })
   }
 
   async #createChroot(): Promise<void> {
-    const { chroot } = this.#target
-    const parts = chroot.split('/').slice(1)
+    const parts = this.chroot.split('/').slice(1)
     for (let depth = 1; depth <= parts.length; depth++) {
       const path = `/${parts.slice(0, depth).join('/')}`
       const request = { path, data: null, acl: [...OPEN_ACL], flags: CreateMode.persistent }
@@ -449,42 +356,33 @@ export class ZooKeeperClient implements ReconnectingZooKeeper {
   }
 
   #full(path: string): string {
-    if (this.#target.chroot === '') return path
-    return path === '/' ? this.#target.chroot : this.#target.chroot + path
+    return this.#session.full(path)
   }
 
-  /** Paths outside the chroot pass unchanged: events of /zookeeper/… do. */
   #short(path: string): string {
-    const { chroot } = this.#target
-    if (chroot === '' || !path.startsWith(chroot)) return path
-    return path.length === chroot.length ? '/' : path.slice(chroot.length)
+    return this.#session.short(path)
   }
 }
 
-const EVENT_OF_STATE: Readonly<Record<State['kind'], SessionEvent>> = {
-  connecting: 'disconnected',
-  connected: 'connected',
-  expired: 'expired',
-  authFailed: 'authFailed',
-  closed: 'closed',
+type CreateType = typeof OpCode.create | typeof OpCode.createContainer | typeof OpCode.createTTL
+
+function readResult(result: MultiResult, path: string): ReadResult {
+  switch (result.type) {
+    case OpCode.getData:
+      return { data: result.data, stat: result.stat }
+    case OpCode.getChildren:
+      return { children: result.children }
+    case OpCode.error:
+      return new ZkError(result.err, path)
+    default:
+      return new ZkError(ZkErrorCode.MARSHALLINGERROR, path)
+  }
+}
+
+function utf8OrNull(text: string | undefined): Uint8Array | null {
+  return text === undefined ? null : new TextEncoder().encode(text)
 }
 
 function ignoreNodeExists(error: unknown): void {
   if (!(error instanceof ZkError) || error.code !== ZkErrorCode.NODEEXISTS) throw error
-}
-
-/** An answer's data is a view into a frame that dies with this turn. (A Buffer's `slice` would be a view again.) */
-function copyData(response: unknown): unknown {
-  if (typeof response !== 'object' || response === null || !('data' in response)) return response
-  const { data } = response
-  return { ...response, data: data instanceof Uint8Array ? new Uint8Array(data) : null }
-}
-
-function shuffled<T>(items: readonly T[], platform: Platform): T[] {
-  const mixed = [...items]
-  for (let at = mixed.length - 1; at > 0; at--) {
-    const other = platform.random.below(at + 1)
-    ;[mixed[at], mixed[other]] = [mixed[other]!, mixed[at]!]
-  }
-  return mixed
 }

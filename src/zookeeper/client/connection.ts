@@ -17,7 +17,7 @@ import {
   ReplyHeader,
   RequestHeader,
   ReservedXid,
-  SetWatches,
+  SetWatches2,
   WatcherEvent,
   operations,
   type Operation,
@@ -48,13 +48,20 @@ export interface Outgoing {
   onLoss(): void
 }
 
+export interface GrantedSession {
+  readonly session: Session
+  readonly timeoutMs: number
+  /** The server has lost its quorum, and serves reads only. */
+  readonly readOnly: boolean
+}
+
 export interface ConnectionHandler {
-  /** `timeoutMs` is what the server granted. */
-  onSession(connection: ServerConnection, session: Session, timeoutMs: number): void
+  onSession(connection: ServerConnection, granted: GrantedSession): void
   /** The server no longer knows the session. */
   onExpired(): void
   onAuthFailed(): void
-  onEvent(event: WatcherEvent): void
+  /** `zxid` of the transaction that it comes from; −1 from servers before 3.9. */
+  onEvent(event: WatcherEvent, zxid: bigint): void
   onZxid(zxid: bigint): void
   onClose(connection: ServerConnection, error: Error | null): void
 }
@@ -64,6 +71,8 @@ export interface Handshake {
   lastZxid: bigint
   /** Wanted session timeout, ms. */
   timeoutMs: number
+  /** Content with a server that serves reads only. */
+  readOnly: boolean
 }
 
 export class ServerConnection {
@@ -74,6 +83,8 @@ export class ServerConnection {
   #xid = 0
   /** Sent, in order, and not answered. */
   readonly #inFlight: { xid: number; outgoing: Outgoing }[] = []
+  /** Of identities that were sent, in order, and not answered: who wants to hear. Null stands for a lost connection. */
+  readonly #authenticating: ((error: number | null) => void)[] = []
   #timer: Timer | null = null
   #lastHeardMs = 0
   #lastSentMs = 0
@@ -122,12 +133,16 @@ export class ServerConnection {
   }
 
   /** Adds an identity to the connection. The server's refusal ends the session (`onAuthFailed`). */
-  authenticate(scheme: string, auth: Uint8Array): void {
+  authenticate(scheme: string, auth: Uint8Array, onReply: (error: number | null) => void = () => {}): void {
+    this.#authenticating.push(onReply)
     this.#write(ReservedXid.auth, operations.auth, { type: 0, scheme, auth } satisfies AuthPacket)
   }
 
-  setWatches(watches: SetWatches): void {
-    this.#write(ReservedXid.setWatches, operations.setWatches, watches)
+  setWatches(watches: SetWatches2): void {
+    // Servers before 3.6 know the first form only.
+    if (watches.persistentWatches.length + watches.persistentRecursiveWatches.length === 0)
+      this.#write(ReservedXid.setWatches, operations.setWatches, watches)
+    else this.#write(ReservedXid.setWatches, operations.setWatches2, watches)
   }
 
   close(error: Error | null = null): void {
@@ -142,7 +157,7 @@ export class ServerConnection {
       timeOut: handshake.timeoutMs,
       sessionId: handshake.session.id,
       passwd: handshake.session.password,
-      readOnly: false,
+      readOnly: handshake.readOnly,
     })
     this.#frames.send(writer.chunks())
     this.#lastHeardMs = this.#lastSentMs = this.#clock.monotonic()
@@ -173,20 +188,24 @@ export class ServerConnection {
     this.#watchSilence()
     const password = new Uint8Array(PASSWORD_BYTES)
     password.set((response.passwd ?? password).subarray(0, PASSWORD_BYTES))
-    this.#handler.onSession(this, { id: response.sessionId, password }, response.timeOut)
+    this.#handler.onSession(this, {
+      session: { id: response.sessionId, password },
+      timeoutMs: response.timeOut,
+      readOnly: response.readOnly ?? false,
+    })
   }
 
   #onReply(reader: ByteReader): void {
     const { xid, zxid, err } = ReplyHeader.read(reader)
     switch (xid) {
       case ReservedXid.notification:
-        return this.#handler.onEvent(WatcherEvent.read(reader))
+        return this.#handler.onEvent(WatcherEvent.read(reader), zxid)
       case ReservedXid.ping:
       case ReservedXid.setWatches:
         return undefined
       case ReservedXid.auth:
         if (err !== 0) this.#handler.onAuthFailed()
-        return undefined
+        return this.#authenticating.shift()?.(err)
       default:
     }
     const first = this.#inFlight[0]
@@ -227,6 +246,7 @@ export class ServerConnection {
   #onClose(error: Error | null): void {
     this.#timer?.cancel()
     for (const { outgoing } of this.#inFlight.splice(0)) outgoing.onLoss()
+    for (const onReply of this.#authenticating.splice(0)) onReply(null)
     this.#handler.onClose(this, error)
   }
 }

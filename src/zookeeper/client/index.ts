@@ -1,7 +1,19 @@
-export { CreateMode, Perms, ZkErrorCode, type Acl, type Stat } from '#zookeeper/protocol'
-export { ZooKeeperClient, type ZooKeeperOptions } from './client.ts'
+export {
+  CreateMode,
+  Perms,
+  WatcherType,
+  ZkErrorCode,
+  pathFault,
+  zkErrorName,
+  type Acl,
+  type ClientInfo,
+  type Stat,
+} from '#zookeeper/protocol'
+export { ZooKeeperClient } from './client.ts'
 export { parseConnectString, type ConnectString, type ZooKeeperAddress } from './connect-string.ts'
 export { RetryingZooKeeper, type ConditionalUpdate, type ReconnectingZooKeeper, type SessionEvent } from './retrying.ts'
+export type { SaslLogin } from './sasl-login.ts'
+export type { Identity, SessionState, ZooKeeperOptions } from './session.ts'
 export {
   OPEN_ACL,
   ZkError,
@@ -10,6 +22,9 @@ export {
   type CreateOptions,
   type MultiStep,
   type MultiStepResult,
+  type ReadResult,
+  type ReadStep,
+  type Reconfiguration,
   type WatchEvent,
   type WatchKind,
   type Watcher,

@@ -23,6 +23,9 @@ export interface ReceivedRequest {
   readonly request: Record<string, unknown>
 }
 
+/** The word `isro`, where the length of a frame stands. */
+const ISRO = 0x6973726f
+
 export class ScriptedServer {
   readonly name: string
   /** Connect requests, in their order. */
@@ -35,6 +38,8 @@ export class ScriptedServer {
   /** Answers each request at once, unless it returns undefined: then `answer` does it later. */
   onRequest: (received: ReceivedRequest) => { err?: number; body?: Record<string, unknown> } | undefined = () => ({})
   answersPings = true
+  /** Has lost its quorum: it says so in the handshake, and when asked. */
+  readOnly = false
   sessionTimeoutMs = 6000
   zxid = 100n
   #lastSession = 500n
@@ -54,9 +59,18 @@ export class ScriptedServer {
       port: 2181,
       onConnection: (socket) => {
         const connection = new FramedConnection(platform, socket, { maxFrameBytes: 1 << 20 })
+        const former = { connection: this.#connection, greeted: this.#greeted }
         this.#connection = connection
         this.#greeted = false
         connection.start({
+          onFirstWord: (word) => {
+            if (word !== ISRO) return false
+            this.#connection = former.connection
+            this.#greeted = former.greeted
+            connection.sendRaw([new TextEncoder().encode(this.readOnly ? 'ro' : 'rw')])
+            connection.close()
+            return true
+          },
           onFrame: (frame) => (this.#connection === connection ? this.#onFrame(frame) : undefined),
           onClose: () => {
             if (this.#connection === connection) this.#connection = null
@@ -119,7 +133,7 @@ export class ScriptedServer {
       timeOut: granted ? this.sessionTimeoutMs : 0,
       sessionId: granted ? (isNew ? this.#lastSession : request.sessionId) : 0n,
       passwd: new Uint8Array(16).fill(granted ? 7 : 0),
-      readOnly: false,
+      readOnly: this.readOnly,
     }
     this.#connection?.send([ConnectResponse.encode(response)])
     if (!granted) this.#connection?.close()

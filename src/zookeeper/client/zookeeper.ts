@@ -36,16 +36,26 @@ export function isZkError(error: unknown, ...codes: readonly (keyof typeof ZkErr
   return error instanceof ZkError && (codes.length === 0 || codes.some((name) => ZkErrorCode[name] === error.code))
 }
 
-export type WatchKind = 'created' | 'deleted' | 'dataChanged' | 'childrenChanged'
+/** What a watch can tell of a znode, and that it was removed by its owner (`removeWatches`). */
+export type WatchKind =
+  | 'created'
+  | 'deleted'
+  | 'dataChanged'
+  | 'childrenChanged'
+  | 'dataWatchRemoved'
+  | 'childWatchRemoved'
+  | 'persistentWatchRemoved'
 
-/** Something changed since it was read. To hear of the next change one must read again. */
+/** Something changed since it was read. To hear of the next change one must read again, unless the watch is a persistent one. */
 export interface WatchEvent {
   readonly kind: WatchKind
   readonly path: string
+  /** The transaction that it comes from. Only servers from 3.9 on tell. */
+  readonly zxid?: bigint
 }
 
 /**
- * Called once, at most. The same function given to several reads of one path is called once for all of them. When the session
+ * Called once, at most, unless given to `addWatch`. The same function given to several reads of one path is called once for all of them. When the session
  * ends it is dropped uncalled: who starts a new session reads again.
  */
 export type Watcher = (event: WatchEvent) => void
@@ -53,6 +63,8 @@ export type Watcher = (event: WatchEvent) => void
 export interface CreateOptions {
   /** `CreateMode.persistent` unless given. */
   mode?: CreateMode
+  /** For the modes with TTL: how long, in ms, the znode lives unwritten and without children. Servers must have extended types enabled. */
+  ttlMs?: number
   /** Open to everyone unless given. */
   acl?: readonly Acl[]
 }
@@ -80,6 +92,24 @@ export type MultiStep =
 export interface MultiStepResult {
   readonly path?: string
   readonly stat?: Stat
+}
+
+export interface ReadStep {
+  readonly op: 'getData' | 'getChildren'
+  readonly path: string
+}
+
+export type ReadResult = Znode | { readonly children: readonly string[] } | ZkError
+
+/** Members in the form of `server.N=…` lines, separated by commas: `3=host:2888:3888;2181`. */
+export interface Reconfiguration {
+  readonly joining?: string
+  /** Ids, separated by commas. */
+  readonly leaving?: string
+  /** All members from now on, instead of `joining` and `leaving`. */
+  readonly members?: string
+  /** Done only if the present configuration has this version; any unless given. */
+  readonly fromVersion?: bigint
 }
 
 /** Every version of −1 is any. All reject with `ZkError`. */
