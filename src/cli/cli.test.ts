@@ -16,6 +16,7 @@ test('help names the commands and shows examples', async () => {
     'up',
     'broker',
     'zookeeper',
+    'zk',
     'topics',
     'produce',
     'consume',

@@ -5,6 +5,7 @@ import { clusterCommand, groupsCommand, topicsCommand } from './admin-commands.t
 import { collect, examples, port, positiveInteger } from './command-options.ts'
 import { consumeCommand, produceCommand } from './record-commands.ts'
 import { Stopped } from './stop.ts'
+import { withLongNames, zkCommand } from './zk-command.ts'
 
 /**
  * What a user or the machine does to us: one line says what was wrong, and a stack trace would only hide it. By name, so that the
@@ -22,7 +23,7 @@ const EXPECTED_ERRORS: ReadonlySet<string> = new Set([
 
 export async function runCommandLine(argv: readonly string[]): Promise<void> {
   try {
-    await program().parseAsync(argv)
+    await program().parseAsync(withLongNames(argv))
   } catch (error) {
     if (error instanceof CommanderError || error instanceof Stopped) process.exitCode = error.exitCode
     else if (error instanceof Error && EXPECTED_ERRORS.has(error.name)) {
@@ -36,6 +37,7 @@ function program(): Command {
   const samsa = new Command('samsa')
     .description('Kafka in TypeScript: a cluster, its ZooKeeper and the tools, in one command.')
     .exitOverride()
+    .enablePositionalOptions()
     .showHelpAfterError('(add --help for the options and examples)')
     .addHelpText(
       'after',
@@ -50,6 +52,7 @@ function program(): Command {
   samsa.addCommand(upCommand())
   samsa.addCommand(brokerCommand())
   samsa.addCommand(zookeeperCommand())
+  samsa.addCommand(zkCommand())
   samsa.addCommand(topicsCommand())
   samsa.addCommand(produceCommand())
   samsa.addCommand(consumeCommand())
@@ -61,12 +64,20 @@ function program(): Command {
 
 function upCommand(): Command {
   return new Command('up')
-    .description('Start a whole cluster in this process: a ZooKeeper server and the brokers. Ctrl-C stops it cleanly.')
+    .description('Start a whole cluster in this process: ZooKeeper and the brokers. Ctrl-C stops it cleanly.')
     .option('--brokers <n>', 'how many brokers', positiveInteger, 3)
+    .option('--zookeepers <n>', 'how many ZooKeeper servers; from 3 on they bear the loss of one', positiveInteger, 1)
     .option('--data <dir>', 'where everything is kept', './samsa-data')
-    .option('--port <port>', 'port of the first broker; the next ones follow, ZooKeeper has the port before it', port)
+    .option('--port <port>', 'port of the first broker; the next ones follow, ZooKeeper has the ports before it', port)
     .option('--override <key=value>', 'a broker setting, as in server.properties (repeatable)', collect)
-    .addHelpText('after', examples('samsa up', 'samsa up --brokers 1 --port 19092 --data /tmp/kafka'))
+    .addHelpText(
+      'after',
+      examples(
+        'samsa up',
+        'samsa up --brokers 1 --port 19092 --data /tmp/kafka',
+        'samsa up --zookeepers 3 --data ./ensemble',
+      ),
+    )
     .action(async (options) => (await import('./up.ts')).up(options))
 }
 
@@ -84,7 +95,7 @@ function brokerCommand(): Command {
 
 function zookeeperCommand(): Command {
   return new Command('zookeeper')
-    .description('Run one ZooKeeper server from a zoo.cfg.')
+    .description('Run one ZooKeeper server from a zoo.cfg: of its own, or one of an ensemble.')
     .argument('<file>', 'a zoo.cfg as Apache ZooKeeper 3.9 has it')
     .addHelpText('after', examples('samsa zookeeper zoo.cfg'))
     .action(async (file) => (await import('./zookeeper.ts')).zookeeper(file))

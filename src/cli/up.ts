@@ -1,4 +1,6 @@
 /** `samsa up`: a whole cluster in this process. */
+import { existsSync, readdirSync } from 'node:fs'
+
 import { Admin } from '#client'
 import { EmbeddedCluster } from '#embedded'
 import { type Platform, sleep } from '#platform'
@@ -10,8 +12,9 @@ import { UserError, parseAssignments } from './user-error.ts'
 
 export interface UpOptions {
   brokers: number
+  zookeepers: number
   data: string
-  /** Port of the first broker; undefined where people expect a cluster: brokers from 9092 on, ZooKeeper on 2181. */
+  /** Port of the first broker; undefined where people expect a cluster: brokers from 9092 on, ZooKeeper from 2181 on. */
   port?: number
   override?: string[]
 }
@@ -29,12 +32,16 @@ export async function up(options: UpOptions): Promise<void> {
   const firstPort = options.port ?? DEFAULT_BROKER_PORT
   if (firstPort + options.brokers > 65_536)
     throw new UserError(`--port ${firstPort}: the last broker's port would be over 65535`)
+  if (options.port !== undefined && options.port <= options.zookeepers)
+    throw new UserError(`--port ${firstPort}: there is no room for ${options.zookeepers} ZooKeeper ports before it`)
+  refuseOtherEnsemble(options)
   const layout = {
     brokers: options.brokers,
+    zookeepers: options.zookeepers,
     dataDirectory: options.data,
     host: HOST,
     brokerPorts: Array.from({ length: options.brokers }, (_, index) => firstPort + index),
-    zookeeperPort: options.port === undefined ? DEFAULT_ZOOKEEPER_PORT : options.port - 1,
+    zookeeperPort: options.port === undefined ? DEFAULT_ZOOKEEPER_PORT : options.port - options.zookeepers,
     overrides: parseAssignments('--override', options.override),
   }
   const cluster = await EmbeddedCluster.start(platform, layout, nodePlatform({ logLevel: 'warn' }))
@@ -42,10 +49,22 @@ export async function up(options: UpOptions): Promise<void> {
   process.stdout.write(await welcome(platform, cluster, options))
   const loop = new LoopWatch()
   // ZooKeeper stops by itself when its log cannot be written, and has said so then: nothing may go on without it.
-  const failure = await Promise.race([stop, cluster.zookeeper.stopped])
+  const failure = await Promise.race([stop, cluster.zookeeperLost])
   process.stdout.write(`\nStopping. The longest turn of the loop took at most ${loop.longestTurnMs().toFixed(0)} ms.\n`)
   await cluster.close()
   if (failure instanceof Error) process.exitCode = 1
+}
+
+/** Servers without the data of the others could outvote them, and all of it would be gone. */
+function refuseOtherEnsemble({ data, zookeepers }: UpOptions): void {
+  const wanted =
+    zookeepers === 1 ? ['zookeeper'] : Array.from({ length: zookeepers }, (_, index) => `zookeeper-${index + 1}`)
+  const found = existsSync(data) ? readdirSync(data).filter((name) => /^zookeeper(?:-\d+)?$/.test(name)) : []
+  if (found.every((name) => wanted.includes(name))) return
+  throw new UserError(
+    `${data} has the data of ${found.length === 1 ? 'one ZooKeeper server' : `${found.length} ZooKeeper servers`}: ` +
+      `start it with --zookeepers ${found.length}, or name another --data`,
+  )
 }
 
 async function welcome(platform: Platform, cluster: EmbeddedCluster, options: UpOptions): Promise<string> {
@@ -53,7 +72,10 @@ async function welcome(platform: Platform, cluster: EmbeddedCluster, options: Up
   const port = cluster.brokers[0]!.boundPort
   const target = port === DEFAULT_BROKER_PORT ? '' : ` -b ${HOST}:${port}`
   const lines = [
-    `ZooKeeper   ${HOST}:${cluster.zookeeper.port}`,
+    ...cluster.zookeepers.map(({ port: zookeeperPort }, index) => {
+      const name = cluster.zookeepers.length === 1 ? 'ZooKeeper' : `ZooKeeper ${index + 1}`
+      return `${name.padEnd(11)} ${HOST}:${zookeeperPort}`
+    }),
     ...cluster.brokers.map(
       (broker) =>
         `Broker ${broker.brokerId}    ${HOST}:${broker.boundPort}${broker.brokerId === controllerId ? '   controller' : ''}`,
@@ -66,6 +88,7 @@ async function welcome(platform: Platform, cluster: EmbeddedCluster, options: Up
     `  echo 'hello, samsa' | ${SAMSA} produce hello${target}`,
     `  ${SAMSA} consume hello -e${target}`,
     `  ${SAMSA} cluster describe${target}`,
+    `  ${SAMSA} zk${cluster.zookeeper.port === DEFAULT_ZOOKEEPER_PORT ? '' : ` -s ${cluster.zookeeperConnect}`} ls -R /brokers`,
     '',
     'Ctrl-C stops the cluster; the data stays.',
   ]

@@ -2,14 +2,14 @@
 import { readFileSync } from 'node:fs'
 
 import { nodePlatform } from '#platform/node'
-import { ZooKeeperServer, parseZooCfg } from '#zookeeper/server'
+import { ZooKeeperServer, readZooCfg } from '#zookeeper/server'
 
 import { stopRequested } from './stop.ts'
 import { UserError } from './user-error.ts'
 
 export async function zookeeper(file: string): Promise<void> {
   const platform = nodePlatform({ logLevel: 'info' })
-  const { config, warnings } = parseZooCfg(readSettings(file))
+  const { config, warnings } = readZooCfg(platform.files, readSettings(file), jvmFlags())
   for (const warning of warnings) platform.logger.warn(warning)
   const server = await ZooKeeperServer.start(platform, config)
   platform.logger.info(`ZooKeeper listens on port ${server.port}`)
@@ -17,6 +17,11 @@ export async function zookeeper(file: string): Promise<void> {
   const failure = await Promise.race([stopRequested(), server.stopped])
   await server.close()
   if (failure instanceof Error) process.exitCode = 1
+}
+
+/** Where people keep the settings that Apache's servers read from Java's command line. */
+function jvmFlags(): string {
+  return [process.env['JVMFLAGS'], process.env['SERVER_JVMFLAGS']].filter((flags) => flags !== undefined).join(' ')
 }
 
 export function readSettings(file: string): string {
