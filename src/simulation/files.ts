@@ -25,6 +25,10 @@ export class DiskConditions {
   readMs = 0.2
   /** Everything takes so many times as long; from 10 on, writes too go to the pool. */
   slowness = 1
+  /** A sync that hiccups takes so many times as long. */
+  hiccupFactor = 50
+  /** Hears of each operation that failed, before the process does. */
+  onFailure: ((operation: DiskOperation, path: string, code: DiskFault['code']) => void) | null = null
   readonly #faults: Required<DiskFault>[] = []
 
   inject(fault: DiskFault): void {
@@ -48,9 +52,8 @@ export class DiskConditions {
 
 /** From this slowness on, a write returns a promise. */
 const SLOW_WRITES_FROM = 10
-/** One sync in so many takes 50 times as long. */
+/** One sync in so many takes `hiccupFactor` times as long. */
 const SYNC_HICCUP_PROBABILITY = 0.005
-const SYNC_HICCUP_FACTOR = 50
 
 /** A machine's disk as one life of a process sees it. */
 export class SimulatedFileSystem implements FileSystem {
@@ -276,8 +279,9 @@ class SimulatedFile implements File {
     failIfInjected(this.#conditions, 'write', this.path)
     const written = this.#disk.write(this.#file, chunks, position, this.#clock.now())
     const wanted = chunks.reduce((sum, chunk) => sum + chunk.length, 0)
-    if (written < wanted)
-      throw new FileError('ENOSPC', `${this.path} took only ${written} of ${wanted} bytes: the disk is full`)
+    if (written === wanted) return
+    this.#conditions.onFailure?.('write', this.path, 'ENOSPC')
+    throw new FileError('ENOSPC', `${this.path} took only ${written} of ${wanted} bytes: the disk is full`)
   }
 
   async sync(): Promise<void> {
@@ -332,7 +336,7 @@ function later(
   run: () => void,
 ): Promise<void> {
   const { random } = incarnation
-  const hiccup = kind === 'sync' && random.chance(SYNC_HICCUP_PROBABILITY) ? SYNC_HICCUP_FACTOR : 1
+  const hiccup = kind === 'sync' && random.chance(SYNC_HICCUP_PROBABILITY) ? conditions.hiccupFactor : 1
   const delayMs = (usualMs / 2 + random.exponential(usualMs / 2)) * conditions.slowness * hiccup
   return new Promise((resolve, reject) => {
     incarnation.after(delayMs, kind, () => {
@@ -348,7 +352,9 @@ function later(
 
 function failIfInjected(conditions: DiskConditions, operation: DiskOperation, path: string): void {
   const code = conditions.faultOf(operation, path)
-  if (code !== null) throw new FileError(code, `${path}: the simulated disk fails to ${operation}`)
+  if (code === null) return
+  conditions.onFailure?.(operation, path, code)
+  throw new FileError(code, `${path}: the simulated disk fails to ${operation}`)
 }
 
 function missing(path: string): FileError {

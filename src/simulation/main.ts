@@ -6,6 +6,7 @@
  *     --count M       how many (default: 1)
  *     --trace         prints every delivered event of the (one) seed
  *     --log           prints what its processes log
+ *     --ensemble 3    an ensemble of three or five ZooKeeper servers (1: one of its own) instead of brokers
  *     --clients real  our producers and consumers instead of plain ones, with faults of their own
  *     --break NAME    turns on a switch that breaks a rule (see BREAKS), to show that a seed finds it
  *     --until-found   ends at the first finding, with success; without one it fails
@@ -14,7 +15,23 @@ import { execFileSync, fork, type ChildProcess } from 'node:child_process'
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
 
-import { runSeed, type SeedOptions, type SeedReport } from './cluster/run-seed.ts'
+import { runSeed, type SeedOptions } from './cluster/run-seed.ts'
+import { runEnsembleSeed, type EnsembleSeedOptions } from './ensemble/run-ensemble-seed.ts'
+
+/** What the run of a seed is told with. */
+interface SeedReport {
+  readonly seed: number
+  readonly mode: string
+  readonly findings: readonly string[]
+  readonly durationMs: number
+  readonly events: number
+  readonly digest: string
+  readonly counters: Readonly<Record<string, number>>
+  readonly notes: Readonly<Record<string, number>>
+  /** What was acknowledged to clients, and how much of it is gone where that is the price of not syncing. */
+  readonly acknowledged: number
+  readonly lostToPower: number
+}
 
 /** Rules that can be broken on purpose: each must be found within 200 seeds. */
 const BREAKS: Record<string, SeedOptions> = {
@@ -31,6 +48,21 @@ const BREAKS: Record<string, SeedOptions> = {
   'take-stale-answers': { clients: 'real', clientFaults: { takeStaleAnswers: true } },
 }
 
+/** The same for ensembles. */
+const ENSEMBLE_BREAKS: Record<string, Omit<EnsembleSeedOptions, 'voters'>> = {
+  'answers-before-sync': { answersEarly: true },
+  'acknowledge-new-leader-early': { faults: { acknowledgeNewLeaderEarly: true } },
+  'commit-without-quorum': { faults: { commitWithoutQuorum: true } },
+  'commit-out-of-order': { faults: { commitOutOfOrder: true } },
+  'epochs-not-synced': { faults: { epochsNotSynced: true } },
+  'skip-trunc': { faults: { skipTruncation: true } },
+  'serve-before-up-to-date': { faults: { serveBeforeUpToDate: true } },
+  'forget-during-synchronisation': { faults: { forgetDuringSynchronisation: true } },
+  'reads-go-back': { faults: { readsGoBack: true } },
+  'obey-former-server': { faults: { obeyFormerServer: true } },
+  'sync-alone': { faults: { syncAlone: true } },
+}
+
 /** Hexadecimal digits of the commit that a seed is made of. */
 const COMMIT_DIGITS = 7
 
@@ -44,11 +76,35 @@ const { values } = parseArgs({
     trace: { type: 'boolean', default: false },
     log: { type: 'boolean', default: false },
     clients: { type: 'string', default: 'plain' },
+    ensemble: { type: 'string' },
     break: { type: 'string' },
     'until-found': { type: 'boolean', default: false },
   },
 })
-const options: SeedOptions = { clients: clientsNamed(values.clients), ...breakNamed(values.break) }
+const run = values.ensemble === undefined ? brokersRun() : ensembleRun(values.ensemble)
+
+interface RunHooks {
+  readonly onTrace?: (line: string) => void
+  readonly onLog?: (level: string, line: string) => void
+}
+
+function brokersRun(): (seed: number, hooks?: RunHooks) => Promise<SeedReport> {
+  const options: SeedOptions = { clients: clientsNamed(values.clients), ...breakNamed(BREAKS, values.break) }
+  return async (seed, hooks = {}) => {
+    const report = await runSeed(seed, { ...options, ...hooks })
+    return { ...report, acknowledged: report.acknowledgedRecords }
+  }
+}
+
+function ensembleRun(size: string): (seed: number, hooks?: RunHooks) => Promise<SeedReport> {
+  const voters = Number(size)
+  if (voters !== 1 && voters !== 3 && voters !== 5) throw new Error('--ensemble knows 1, 3 and 5')
+  const options: EnsembleSeedOptions = { voters, ...breakNamed(ENSEMBLE_BREAKS, values.break) }
+  return async (seed, hooks = {}) => {
+    const report = await runEnsembleSeed(seed, { ...options, ...hooks })
+    return { ...report, acknowledged: report.acknowledgedWrites, lostToPower: 0 }
+  }
+}
 
 function firstSeed(): number {
   if (values.seed !== 'commit') return Number(values.seed)
@@ -61,17 +117,17 @@ function clientsNamed(name: string): 'plain' | 'real' {
   return name
 }
 
-function breakNamed(name: string | undefined): SeedOptions {
+function breakNamed<T>(breaks: Readonly<Record<string, T>>, name: string | undefined): Partial<T> {
   if (name === undefined) return {}
-  const found = BREAKS[name]
-  if (found === undefined) throw new Error(`--break knows ${Object.keys(BREAKS).join(', ')}`)
+  const found = breaks[name]
+  if (found === undefined) throw new Error(`--break knows ${Object.keys(breaks).join(', ')}`)
   return found
 }
 
 /** A worker: runs the seeds that it is sent. */
 function serve(): void {
   process.on('message', (seed: number) => {
-    void runSeed(seed, options).then((report) => process.send!(report))
+    void run(seed).then((report) => process.send!(report))
   })
 }
 
@@ -90,7 +146,9 @@ async function simulate(first: number, count: number): Promise<number> {
     const onLog = values.log
       ? { onLog: (level: string, line: string) => console.log(`${level.padEnd(5)} ${line}`) }
       : {}
-    print(await runSeed(first, { ...options, ...onTrace, ...onLog }))
+    const report = await run(first, { ...onTrace, ...onLog })
+    print(report)
+    for (const [what, times] of Object.entries(report.notes)) console.log(`  ${what}: ${times}`)
   } else await inParallel(first, count, print)
   for (const line of totals.lines()) console.log(line)
   if (values['until-found']) return totals.withFindings > 0 ? 0 : 1
@@ -139,26 +197,27 @@ function inParallel(first: number, count: number, print: (report: SeedReport) =>
 }
 
 const FINDINGS_SHOWN = 5
+const UNIT = values.ensemble === undefined ? 'records' : 'writes'
 
 function lineOf(report: SeedReport): string {
-  const { seed, mode, findings, durationMs, events, acknowledgedRecords, lostToPower, digest } = report
+  const { seed, mode, findings, durationMs, events, acknowledged, lostToPower, digest } = report
   const verdict = findings.length === 0 ? 'ok   ' : 'FOUND'
   const lost = lostToPower > 0 ? `, ${lostToPower} lost to power failures` : ''
   const seconds = (durationMs / 1000).toFixed(1)
-  return `seed ${seed} ${verdict} ${seconds} s, ${events} events, ${acknowledgedRecords} records${lost} (${mode}) ${digest}`
+  return `seed ${seed} ${verdict} ${seconds} s, ${events} events, ${acknowledged} ${UNIT}${lost} (${mode}) ${digest}`
 }
 
 class Totals {
   seeds = 0
   withFindings = 0
-  acknowledgedRecords = 0
+  acknowledged = 0
   lostToPower = 0
   readonly counters = new Map<string, number>()
 
-  add({ findings, acknowledgedRecords, lostToPower, counters }: SeedReport): void {
+  add({ findings, acknowledged, lostToPower, counters }: SeedReport): void {
     this.seeds += 1
     if (findings.length > 0) this.withFindings += 1
-    this.acknowledgedRecords += acknowledgedRecords
+    this.acknowledged += acknowledged
     this.lostToPower += lostToPower
     for (const [name, count] of Object.entries(counters))
       this.counters.set(name, (this.counters.get(name) ?? 0) + count)
@@ -170,8 +229,10 @@ class Totals {
 
   lines(): string[] {
     const counters = [...this.counters].map(([name, count]) => `${name} ${count}`)
+    const lost =
+      values.ensemble === undefined ? `, ${this.lostToPower} lost to power failures where nothing was synced` : ''
     return [
-      `${this.seeds} seeds, ${this.withFindings} with findings, ${this.acknowledgedRecords} records acknowledged, ${this.lostToPower} lost to power failures where nothing was synced`,
+      `${this.seeds} seeds, ${this.withFindings} with findings, ${this.acknowledged} ${UNIT} acknowledged${lost}`,
       `happened: ${counters.join(', ')}`,
     ]
   }

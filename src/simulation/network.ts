@@ -25,6 +25,8 @@ interface Link {
   slowness: number
   /** Nothing arrives. */
   blocked: boolean
+  /** Nothing arrives of connections that were made to these ports, at either end. */
+  readonly blockedPorts: Set<number>
 }
 
 interface Binding {
@@ -57,14 +59,17 @@ export class Fabric {
     let link = this.#links.get(key)
     if (link === undefined) {
       const delayMs = from === to ? LOOPBACK_DELAY_MS : this.world.random.between(0.05, 0.5)
-      this.#links.set(key, (link = { delayMs, slowness: 1, blocked: false }))
+      this.#links.set(key, (link = { delayMs, slowness: 1, blocked: false, blockedPorts: new Set() }))
     }
     return link
   }
 
-  /** Whether a packet from there gets through to there now. */
-  passes(from: string, to: string): boolean {
-    return !this.#dark.has(from) && !this.#dark.has(to) && (from === to || !this.link(from, to).blocked)
+  /** Whether a packet of a connection to that port gets through from there to there now. */
+  passes(from: string, to: string, port: number): boolean {
+    if (this.#dark.has(from) || this.#dark.has(to)) return false
+    if (from === to) return true
+    const { blocked, blockedPorts } = this.link(from, to)
+    return !blocked && !blockedPorts.has(port)
   }
 
   delayMs(from: string, to: string): number {
@@ -72,12 +77,17 @@ export class Fabric {
     return (link.delayMs + this.world.random.exponential(link.delayMs / 2)) * link.slowness
   }
 
-  block(from: string, to: string): void {
-    this.link(from, to).blocked = true
+  /** `port`: only connections that were made to it. */
+  block(from: string, to: string, port: number | null = null): void {
+    const link = this.link(from, to)
+    if (port === null) link.blocked = true
+    else link.blockedPorts.add(port)
   }
 
   unblock(from: string, to: string): void {
-    this.link(from, to).blocked = false
+    const link = this.link(from, to)
+    link.blocked = false
+    link.blockedPorts.clear()
     this.#retransmit()
   }
 
@@ -85,6 +95,7 @@ export class Fabric {
   heal(): void {
     for (const link of this.#links.values()) {
       link.blocked = false
+      link.blockedPorts.clear()
       link.slowness = 1
     }
     this.#retransmit()
@@ -157,7 +168,7 @@ export class Fabric {
     const from = client.address
     scheduler.after(this.delayMs(from, address), 'syn', () => {
       if (attempt.given || !client.alive) return
-      if (!this.passes(from, address) || !this.passes(address, from)) {
+      if (!this.passes(from, address, port) || !this.passes(address, from, port)) {
         scheduler.after(SYN_RETRY_MS, 'syn', () => {
           if (!attempt.given && client.alive) this.connect(client, address, port, attempt)
         })

@@ -1,6 +1,6 @@
 import { inspect } from 'node:util'
 
-import { silentLogger, type LogLevel, type Logger, type Platform } from '#platform'
+import { noHttp, silentLogger, type LogLevel, type Logger, type Platform } from '#platform'
 
 import { SimulatedClock } from './clock.ts'
 import { SimulatedDisk } from './disk.ts'
@@ -80,6 +80,7 @@ export class SimulatedProcess {
       random: incarnation.random.fork('random'),
       files: new SimulatedFileSystem(incarnation, clock, this.disk, this.diskConditions, this.#locks),
       network: new SimulatedNetwork(this.world.fabric, incarnation),
+      http: noHttp,
       logger: new SimulatedLogger(incarnation, this.name),
     }
   }

@@ -23,6 +23,8 @@ export class Scheduler {
   #eventsAtInstant = 0
   #stopped = false
   #eventCount = 0
+  /** Looks at the world after each event, when everything that followed from it has happened. */
+  afterEvent: (() => void) | null = null
 
   /** Virtual ms since the world began. */
   get nowMs(): number {
@@ -55,6 +57,7 @@ export class Scheduler {
     return new Promise((resolve, reject) => {
       const step = (): void => {
         try {
+          this.afterEvent?.()
           if (!this.#stopped && this.#runNext(untilMs)) {
             setImmediate(step)
             return

@@ -1,4 +1,4 @@
-/** Seeds that every test run goes through: thirty fixed ones, and thirty that follow from the commit, so that each commit tries others. */
+/** Seeds that every test run goes through: fixed ones, and others that follow from the commit, so that each commit tries new ones. */
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { join } from 'node:path'
@@ -27,4 +27,21 @@ test('thirty fixed seeds without a finding, in which everything happened', async
 
 test('thirty seeds of this commit without a finding', async () => {
   await simulate('--seed', 'commit', '--count', '30')
+})
+
+test('forty fixed seeds of three servers without a finding, in which everything happened', async () => {
+  await simulate('--ensemble', '3', '--seed', '1', '--count', '40')
+})
+
+test('seeds of this commit of three and of five servers without a finding', async () => {
+  await simulate('--ensemble', '3', '--seed', 'commit', '--count', '20')
+  await simulate('--ensemble', '5', '--seed', 'commit', '--count', '20')
+})
+
+test('seeds of a server of its own, in which the judges of an ensemble are judged', async () => {
+  await simulate('--ensemble', '1', '--seed', '1', '--count', '10')
+})
+
+test('a server that answers before its disk has the answer is found', async () => {
+  await simulate('--ensemble', '3', '--seed', '1', '--count', '20', '--until-found', '--break', 'answers-before-sync')
 })

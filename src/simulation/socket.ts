@@ -28,6 +28,8 @@ export class Stream {
   readonly receiver: SimulatedSocket
   readonly from: string
   readonly to: string
+  /** That the connection was made to. */
+  readonly serverPort: number
   readonly isOfRequests: boolean
   /** The same for both directions of a connection. */
   readonly names: FrameNames
@@ -55,6 +57,7 @@ export class Stream {
     this.receiver = receiver
     this.from = sender.localHost
     this.to = receiver.localHost
+    this.serverPort = isOfRequests ? receiver.localPort : sender.localPort
     this.names = names
     this.isOfRequests = isOfRequests
     this.#namer = isOfRequests ? names.ofRequests() : names.ofResponses()
@@ -70,7 +73,7 @@ export class Stream {
   /** The link passes again, or its machine has power again. */
   retransmit(): void {
     this.acknowledge(0)
-    if (!this.#fabric.passes(this.from, this.to)) return
+    if (!this.#fabric.passes(this.from, this.to, this.serverPort)) return
     const { world } = this.#fabric
     const count = this.#swallowed
     this.#swallowed = 0
@@ -82,7 +85,7 @@ export class Stream {
   /** The receiver has read so many bytes more; the sender's window opens, if the way back is open. */
   acknowledge(bytes: number): void {
     this.#untoldBytes += bytes
-    if (this.#untoldBytes === 0 || !this.#fabric.passes(this.to, this.from)) return
+    if (this.#untoldBytes === 0 || !this.#fabric.passes(this.to, this.from, this.serverPort)) return
     this.unreadBytes -= this.#untoldBytes
     this.#untoldBytes = 0
     this.sender.admit()
@@ -107,7 +110,7 @@ export class Stream {
 
   #arrive(): void {
     if (this.#flight.length === 0) return
-    if (!this.#fabric.passes(this.from, this.to)) return this.#swallow()
+    if (!this.#fabric.passes(this.from, this.to, this.serverPort)) return this.#swallow()
     const segment = this.#flight.shift()!
     this.#trace(segment)
     this.receiver.arrive(segment)

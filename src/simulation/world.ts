@@ -104,10 +104,10 @@ export class World {
     this.cut(other, one)
   }
 
-  /** Nothing from these machines reaches those; the way back stays open. */
-  cut(from: readonly SimulatedProcess[], to: readonly SimulatedProcess[]): void {
+  /** Nothing from these machines reaches those; the way back stays open. `port`: only connections that were made to it. */
+  cut(from: readonly SimulatedProcess[], to: readonly SimulatedProcess[], port: number | null = null): void {
     for (const source of from)
-      for (const target of to) if (source !== target) this.fabric.block(source.address, target.address)
+      for (const target of to) if (source !== target) this.fabric.block(source.address, target.address, port)
   }
 
   /** Ends a `cut`. */

@@ -174,6 +174,7 @@ export class SimulatedCluster {
   #zooCfg(): string {
     return [
       `dataDir=${joinPath(DATA, 'zookeeper')}`,
+      'admin.enableServer=false',
       `clientPort=${ZOOKEEPER_PORT}`,
       'tickTime=500',
       'maxClientCnxns=0',

@@ -3,9 +3,9 @@ import { ApiKey, decodeRequestHeader } from '#protocol'
 import { OffsetCommit } from '#protocol/messages/offset-commit'
 
 import type { SimulatedProcess } from '../process.ts'
+import { Frames } from '../frames.ts'
 import type { Stream } from '../socket.ts'
 import { keyOf } from '../workload/plain-cluster.ts'
-import { Frames } from './control-tap.ts'
 import type { SimulatedCluster } from './cluster.ts'
 
 /** Listens to what these machines commit, when it arrives at a broker: beside those who listen already. */

@@ -4,6 +4,7 @@ import { LeaderAndIsr } from '#protocol/messages/leader-and-isr'
 import { StopReplica } from '#protocol/messages/stop-replica'
 import { UpdateMetadata } from '#protocol/messages/update-metadata'
 
+import { Frames } from '../frames.ts'
 import type { Stream } from '../socket.ts'
 import type { SimulatedCluster } from './cluster.ts'
 
@@ -12,7 +13,6 @@ const CONTROL_APIS = new Map(
     (api): [number, typeof LeaderAndIsr | typeof UpdateMetadata | typeof StopReplica] => [api.key, api],
   ),
 )
-const LENGTH_BYTES = 4
 const NO_EPOCH = -1
 
 /** A request of a controller that must be refused, and the broker that has to. */
@@ -108,26 +108,4 @@ class ControlConnection {
   /** Requests without an answer yet: their API and version. */
   readonly versions = new Map<number, [apiKey: number, version: number]>()
   readonly forbidden = new Map<number, Forbidden>()
-}
-
-/** Whole frames out of pieces. */
-export class Frames {
-  #held = new Uint8Array(0)
-
-  add(bytes: Uint8Array): Uint8Array[] {
-    const frames: Uint8Array[] = []
-    const together = new Uint8Array(this.#held.length + bytes.length)
-    together.set(this.#held)
-    together.set(bytes, this.#held.length)
-    const view = new DataView(together.buffer)
-    let at = 0
-    while (together.length - at >= LENGTH_BYTES) {
-      const end = at + LENGTH_BYTES + view.getInt32(at)
-      if (end > together.length) break
-      frames.push(together.subarray(at + LENGTH_BYTES, end))
-      at = end
-    }
-    this.#held = together.slice(at)
-    return frames
-  }
 }
