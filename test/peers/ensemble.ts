@@ -25,9 +25,12 @@ export interface EnsembleOptions {
   /** Numbers of those that do not vote. */
   observers?: readonly number[]
   properties?: Properties
+  /** Of one server. */
+  propertiesOf?: (id: number) => Properties
   /** Of Apache's servers. */
   heap?: string
   jvm?: string[]
+  classPath?: string[]
   places?: readonly Place[]
 }
 
@@ -115,6 +118,7 @@ export class Ensemble {
     const directory = mkdtempSync(join(tmpdir(), 'samsa-ensemble-'))
     const ports = await freePorts(3 * implementations.length)
     const placeOf = (index: number): Place => options.places?.[index] ?? HERE
+    // A server alone is no ensemble, and needs no other ports.
     const members = Object.fromEntries(
       implementations.map((_, index) => {
         const role = options.observers?.includes(index + 1) === true ? 'observer' : 'participant'
@@ -142,9 +146,10 @@ export class Ensemble {
         '4lw.commands.whitelist': '*',
         ...(options.observers?.includes(id) === true ? { peerType: 'observer' } : {}),
         ...options.properties,
-        ...members,
+        ...options.propertiesOf?.(id),
+        ...(implementations.length > 1 ? members : {}),
       })
-      const java = { heap: options.heap ?? '256M', jvm: options.jvm ?? [] }
+      const java = { heap: options.heap ?? '256M', jvm: options.jvm ?? [], classPath: options.classPath ?? [] }
       return new EnsembleServer(id, host, port, home, implementation, (kind) => {
         const [program, ...rest] = [...prefix, ...zooKeeperCommand(kind, file, java)]
         return [program!, ...rest]
@@ -182,19 +187,21 @@ export class Ensemble {
   /** Waits until every running server has its place under one leader. */
   async ready(timeoutMs = 40_000): Promise<EnsembleServer> {
     const { running } = this
-    return until(
+    const found = await until(
       'one leads and the others follow',
       async () => {
         const ended = running.find((server) => !server.running)
-        if (ended !== undefined) throw new Error(`${ended.name} has ended\n${ended.log.slice(-3000)}`)
+        if (ended !== undefined) return { ended }
         const modes = await Promise.all(running.map((server) => server.mode()))
-        const leaders = running.filter((_, index) => modes[index] === 'leader')
+        const leaders = running.filter((_, index) => modes[index] === 'leader' || modes[index] === 'standalone')
         if (leaders.length !== 1 || modes.includes(null))
           throw new Error(running.map(({ name }, index) => `${name}: ${modes[index]}`).join(', '))
-        return leaders[0]!
+        return { leader: leaders[0]! }
       },
       timeoutMs,
     )
+    if ('ended' in found) throw new Error(`${found.ended.name} has ended\n${found.ended.log.slice(-3000)}`)
+    return found.leader
   }
 
   /** Waits until somebody leads. */

@@ -32,3 +32,4 @@ export {
 export { KAFKA_VERSIONS, type KafkaVersion, startKafka } from './versions.ts'
 export * from './bytes.ts'
 export * from './wire.ts'
+export { ZooKeeperWire, createRequest, deleteRequest, getRequest, setRequest } from './zookeeper-wire.ts'

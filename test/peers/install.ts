@@ -20,6 +20,7 @@ import {
   NODE_CLIENTS,
   PEERS,
   TOOL_SERVER_CLASSES,
+  ZOOKEEPER_ADMIN_JARS,
   ZOOKEEPER_JARS,
 } from './places.ts'
 
@@ -66,6 +67,11 @@ const STEPS: Record<string, Step> = {
     inputs: ['maven/kafka-newest/pom.xml', 'maven/kafka-oldest/pom.xml'],
     needs: ['zookeeper'],
     commands: [maven('kafka-newest', KAFKA_NEWEST_JARS), maven('kafka-oldest', KAFKA_OLDEST_JARS)],
+  },
+  'zookeeper admin': {
+    inputs: ['maven/zookeeper-admin/pom.xml'],
+    needs: ['curator'],
+    commands: [maven('zookeeper-admin', ZOOKEEPER_ADMIN_JARS)],
   },
   curator: {
     inputs: ['maven/curator/pom.xml', 'java/CuratorRecipes.java'],

@@ -10,6 +10,8 @@ export const KAFKA_JARS = join(CACHE, 'kafka/libs')
 export const KAFKA_NEWEST_JARS = join(CACHE, 'kafka-newest/libs')
 export const KAFKA_OLDEST_JARS = join(CACHE, 'kafka-oldest/libs')
 export const ZOOKEEPER_JARS = join(CACHE, 'zookeeper/libs')
+/** What Apache's HTTP admin server and its metrics for Prometheus need besides. */
+export const ZOOKEEPER_ADMIN_JARS = join(CACHE, 'zookeeper-admin/libs')
 export const CURATOR_JARS = join(CACHE, 'curator/libs')
 export const CURATOR_CLASSES = join(CACHE, 'java/curator')
 export const TOOL_SERVER_CLASSES = join(CACHE, 'java/classes')

@@ -160,10 +160,10 @@ export async function startZooKeeper({
 export function zooKeeperCommand(
   implementation: Implementation,
   file: string,
-  { heap = '512M', jvm = [] }: { heap?: string; jvm?: string[] } = {},
+  { heap = '512M', jvm = [], classPath = [] }: { heap?: string; jvm?: string[]; classPath?: string[] } = {},
 ): [string, ...string[]] {
   if (implementation === 'samsa') return samsa('zookeeper', file)
-  const options = { heap, jvm: [...APACHE_SERVER_JVM, ...jvm] }
+  const options = { heap, classPath, jvm: [...APACHE_SERVER_JVM, ...jvm] }
   return ['java', ...javaArguments('org.apache.zookeeper.server.quorum.QuorumPeerMain', [file], options)]
 }
 

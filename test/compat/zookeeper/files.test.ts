@@ -1,12 +1,20 @@
 /** Files: Apache's tools read ours, and either server goes on where the other one stopped, in both directions. */
 import assert from 'node:assert/strict'
 import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
-import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 
-import { PYTHON, javaTool, run, startZooKeeper, until, type Implementation, type Server } from '../../peers/index.ts'
+import {
+  PYTHON,
+  adminWord,
+  javaTool,
+  run,
+  startZooKeeper,
+  until,
+  type Implementation,
+  type Server,
+} from '../../peers/index.ts'
 
 /** So small that one populating takes several snapshots. */
 const PROPERTIES = { snapCount: 500 }
@@ -49,7 +57,7 @@ test('Apache’s server goes on with our data, and ours with Apache’s', async 
     assertSame(await tree(implementation), known, `${implementation}, round ${round}`)
     await withServer(implementation, async (server) => {
       await checks(server, 'populate', `${implementation}-${round + 2}`)
-      assert.match(await adminWord(server, 'mntr'), /zk_digest_mismatches_count\t0\n/)
+      assert.match(await adminWord('127.0.0.1', server.port, 'mntr'), /zk_digest_mismatches_count\t0\n/)
     })
     known = await tree(implementation)
   }
@@ -78,7 +86,9 @@ function assertSame(actual: string, expected: string, what: string): void {
 async function withServer(implementation: Implementation, use: (server: Server) => Promise<void>): Promise<void> {
   const server = await startZooKeeper({ implementation, directory, properties: PROPERTIES })
   try {
-    await until('the server serves', async () => (await adminWord(server, 'srvr')).includes('Mode: standalone'))
+    await until('the server serves', async () =>
+      (await adminWord('127.0.0.1', server.port, 'srvr')).includes('Mode: standalone'),
+    )
     await use(server)
   } finally {
     await server.kill()
@@ -104,15 +114,4 @@ function filesOf(kind: 'log' | 'snapshot'): string[] {
 async function checks(server: Server, name: string, ...args: string[]): Promise<string> {
   const program = join(import.meta.dirname, 'kazoo_checks.py')
   return (await run(PYTHON, ['-u', program, String(server.port), name, ...args], { timeoutMs: 60_000 })).stdout
-}
-
-function adminWord(server: Server, word: string): Promise<string> {
-  return new Promise((resolve, reject) => {
-    let text = ''
-    const socket = connect(server.port, '127.0.0.1', () => socket.write(word))
-    socket.on('data', (chunk: Buffer) => (text += chunk.toString()))
-    // Apache's server, just started, sometimes neither answers nor closes.
-    socket.setTimeout(1000, () => socket.destroy())
-    socket.once('close', () => resolve(text)).once('error', reject)
-  })
 }
