@@ -14,7 +14,7 @@ export interface TestClients {
 export interface TestCluster extends TestClients, AsyncDisposable {
   /** `host:port` of every broker, running or not, separated by commas. */
   readonly bootstrapServers: string
-  /** `host:port` of the ZooKeeper server. */
+  /** `host:port` of every ZooKeeper server, separated by commas. */
   readonly zookeeperConnect: string
   readonly brokers: readonly TestBroker[]
   /** The world that the cluster's clients live in, for clients that the program under test makes by itself. */

@@ -10,6 +10,8 @@ export type TopicOptions = NewTopic
 export interface ClusterOptions {
   /** Default 3. Their ids are 1, 2, …, as with `samsa up`. */
   readonly brokers?: number
+  /** ZooKeeper servers; default 1. More are an ensemble, which bears the loss of less than half. */
+  readonly zookeepers?: number
   /** Topics that are there, with leaders, when the cluster is. */
   readonly topics?: readonly (string | TopicOptions)[]
   /** Settings of all brokers, under the names of `server.properties`. */
@@ -20,7 +22,7 @@ export interface ClusterOptions {
   readonly logLevel?: LogLevel
 }
 
-export interface SimulationOptions extends Omit<ClusterOptions, 'dataDirectory' | 'logLevel'> {
+export interface SimulationOptions extends Omit<ClusterOptions, 'zookeepers' | 'dataDirectory' | 'logLevel'> {
   /** Everything that is left to chance follows from it: delays, choices, ids. Default 1. */
   readonly seed?: number
   /** Takes each line of the machines' logs, with its virtual time in ms. */
@@ -41,6 +43,8 @@ export interface Layout {
 
 const BROKERS_DEFAULT = 3
 const BROKERS_MAX = 100
+/** More would only be slower. */
+const ZOOKEEPERS_MAX = 9
 const LOG_LEVELS: readonly string[] = ['debug', 'info', 'warn', 'error'] satisfies LogLevel[]
 
 /** What a test's brokers do differently from others. */
@@ -65,13 +69,15 @@ const SHARED_OPTIONS = ['brokers', 'topics', 'settings']
 /** Throws `ClusterOptionsError`. */
 export function readClusterOptions(
   options: ClusterOptions,
-): Layout & { dataDirectory: string | null; logLevel: LogLevel } {
-  expectKnown(options, [...SHARED_OPTIONS, 'dataDirectory', 'logLevel'])
-  const { dataDirectory = null, logLevel = 'error' } = options
+): Layout & { zookeepers: number; dataDirectory: string | null; logLevel: LogLevel } {
+  expectKnown(options, [...SHARED_OPTIONS, 'zookeepers', 'dataDirectory', 'logLevel'])
+  const { zookeepers = 1, dataDirectory = null, logLevel = 'error' } = options
+  if (!Number.isInteger(zookeepers) || zookeepers < 1 || zookeepers > ZOOKEEPERS_MAX)
+    throw wrong('zookeepers', zookeepers, `a whole number from 1 to ${ZOOKEEPERS_MAX}`)
   if (dataDirectory !== null && (typeof dataDirectory !== 'string' || dataDirectory === ''))
     throw wrong('dataDirectory', dataDirectory, 'the path of a folder; leave it out for a cluster in memory')
   if (!LOG_LEVELS.includes(logLevel)) throw wrong('logLevel', logLevel, `one of ${LOG_LEVELS.join(', ')}`)
-  return { ...readLayout(options), dataDirectory, logLevel }
+  return { ...readLayout(options), zookeepers, dataDirectory, logLevel }
 }
 
 /** Throws `ClusterOptionsError`. */

@@ -52,6 +52,14 @@ test('three brokers know each other and the topics; records go through a group',
   assert.deepEqual(await values(consumer, 2), ['a', 'b'])
 })
 
+test('an ensemble of ZooKeeper servers serves the brokers', async () => {
+  await using cluster = await startCluster({ brokers: 1, zookeepers: 3, topics: ['orders'] })
+  assert.equal(cluster.zookeeperConnect.split(',').length, 3)
+  await cluster.createTopics('payments')
+  await cluster.producer().send('orders', { value: 'one' })
+  assert.deepEqual(await values(reader(cluster), 1), ['one'])
+})
+
 test('several clusters at once know nothing of each other', async () => {
   await using one = await startCluster({ brokers: 1, topics: ['orders'] })
   await using other = await startCluster({ brokers: 2, topics: ['orders'] })
@@ -137,9 +145,10 @@ test('a close settles loops that are still waiting for records', async () => {
 
 test('wrong options are named', async () => {
   const table: [unknown, RegExp][] = [
-    [{ broker: 3 }, /no option broker; there are brokers, topics, settings, dataDirectory, logLevel/],
+    [{ broker: 3 }, /no option broker; there are brokers, topics, settings, zookeepers, dataDirectory, logLevel/],
     [{ brokers: 0 }, /brokers is 0, and must be a whole number from 1 to 100/],
     [{ brokers: '3' }, /brokers is '3'/],
+    [{ zookeepers: 0 }, /zookeepers is 0, and must be a whole number from 1 to 9/],
     [{ topics: 'orders' }, /topics is 'orders', and must be a list/],
     [{ topics: [{ partitions: 3 }] }, /topics is \{ partitions: 3 \}/],
     [{ settings: { 'broker.id': 7 } }, /setting broker.id differs from broker to broker/],

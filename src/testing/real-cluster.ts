@@ -1,6 +1,6 @@
 /** A cluster within the test's process: real time, real sockets on free ports of this machine, data in memory or in a folder. */
 import type { Broker } from '#broker'
-import { startBroker, startZooKeeper } from '#embedded'
+import { startBroker, startZooKeeper, type EnsemblePlace } from '#embedded'
 import { NetworkError, joinPath, type Listener, type Platform } from '#platform'
 import { memoryFiles } from '#platform/memory'
 import { nodePlatform } from '#platform/node'
@@ -27,6 +27,8 @@ const HOST = '127.0.0.1'
 const PORT_FIRST = 10_000
 const PORT_END = 30_000
 const PORT_TRIES_MAX = 1000
+/** For clients, and in an ensemble for its learners and for elections. */
+const PORTS_OF_ZOOKEEPER = 3
 /** Between the choice of a port and its use another process may take it. */
 const STARTS_MAX = 5
 
@@ -35,12 +37,12 @@ const STARTS_MAX = 5
  * nothing is left open then.
  */
 export async function startCluster(options: ClusterOptions = {}): Promise<TestCluster> {
-  const { dataDirectory, logLevel, ...layout } = readClusterOptions(options)
+  const { zookeepers, dataDirectory, logLevel, ...layout } = readClusterOptions(options)
   const platform = nodePlatform({ logLevel })
   const world: Platform = dataDirectory === null ? { ...platform, files: memoryFiles(platform.clock) } : platform
   for (let attempt = 1; ; attempt++) {
-    const ports = await freePorts(platform, layout.brokerIds.length + 1)
-    const cluster = new RealCluster(platform, world, dataDirectory ?? 'memory', layout, ports)
+    const ports = await freePorts(platform, layout.brokerIds.length + zookeepers * PORTS_OF_ZOOKEEPER)
+    const cluster = new RealCluster(platform, world, dataDirectory ?? 'memory', layout, zookeepers, ports)
     try {
       await cluster.start()
       return cluster
@@ -68,10 +70,10 @@ class RealCluster implements TestCluster {
   readonly zookeeperConnect: string
   readonly brokers: readonly RealBroker[]
   readonly #layout: Layout
-  readonly #zookeeperLife: Life
-  readonly #zookeeperPort: number
-  readonly #zookeeperDirectory: string
-  #zookeeper: ZooKeeperServer | null = null
+  readonly #zookeeperLives: readonly Life[]
+  readonly #zookeeperMembers: EnsemblePlace['members']
+  readonly #dataDirectory: string
+  #zookeepers: ZooKeeperServer[] = []
   readonly #clients: Clients
   #closing: Promise<void> | null = null
 
@@ -80,14 +82,19 @@ class RealCluster implements TestCluster {
     world: Platform,
     dataDirectory: string,
     layout: Layout,
-    [zookeeperPort, ...brokerPorts]: readonly number[],
+    zookeepers: number,
+    ports: readonly number[],
   ) {
     this.platform = platform
     this.#layout = layout
-    this.#zookeeperLife = new Life(world)
-    this.#zookeeperPort = zookeeperPort!
-    this.#zookeeperDirectory = joinPath(dataDirectory, 'zookeeper')
-    this.zookeeperConnect = `${HOST}:${zookeeperPort}`
+    this.#dataDirectory = dataDirectory
+    this.#zookeeperLives = Array.from({ length: zookeepers }, () => new Life(world))
+    this.#zookeeperMembers = this.#zookeeperLives.map((_, index) => {
+      const [client, quorum, election] = ports.slice(index * PORTS_OF_ZOOKEEPER) as [number, number, number]
+      return { host: HOST, ports: { client, quorum, election } }
+    })
+    this.zookeeperConnect = this.#zookeeperMembers.map((member) => `${HOST}:${member.ports.client}`).join(',')
+    const brokerPorts = ports.slice(zookeepers * PORTS_OF_ZOOKEEPER)
     const surroundings: Surroundings = {
       world,
       dataDirectory,
@@ -102,17 +109,29 @@ class RealCluster implements TestCluster {
   }
 
   async start(): Promise<void> {
-    this.#zookeeper = await startZooKeeper(this.#zookeeperLife.platform, {
-      host: HOST,
-      port: this.#zookeeperPort,
-      dataDirectory: this.#zookeeperDirectory,
-      overrides: ZOOKEEPER_SETTINGS,
-    })
+    await this.#startZooKeepers()
     const started = await Promise.allSettled(this.brokers.map((broker) => broker.begin()))
     const failure = started.find((result) => result.status === 'rejected')
     if (failure !== undefined) throw failure.reason as Error
     await untilKnown(this.platform.clock, () => this.#running)
     await this.#createTopics(this.#layout.topics)
+  }
+
+  async #startZooKeepers(): Promise<void> {
+    const members = this.#zookeeperMembers
+    const isAlone = members.length === 1
+    const starting = members.map(async ({ ports }, index) => {
+      const server = await startZooKeeper(this.#zookeeperLives[index]!.platform, {
+        host: HOST,
+        port: ports.client,
+        dataDirectory: joinPath(this.#dataDirectory, isAlone ? 'zookeeper' : `zookeeper-${index + 1}`),
+        ...(!isAlone && { ensemble: { sid: index + 1, members } }),
+        overrides: ZOOKEEPER_SETTINGS,
+      })
+      this.#zookeepers.push(server)
+    })
+    const failure = (await Promise.allSettled(starting)).find((result) => result.status === 'rejected')
+    if (failure !== undefined) throw failure.reason as Error
   }
 
   get controller(): TestBroker | null {
@@ -160,8 +179,8 @@ class RealCluster implements TestCluster {
   async #close(): Promise<void> {
     await this.#clients.close()
     await Promise.all(this.brokers.map((broker) => broker.leave()))
-    await this.#zookeeper?.close()
-    await this.#zookeeperLife.end()
+    await Promise.all(this.#zookeepers.map((server) => server.close()))
+    await Promise.all(this.#zookeeperLives.map((life) => life.end()))
   }
 }
 

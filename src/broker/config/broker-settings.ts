@@ -4,7 +4,7 @@
  * not carried out (TLS, SASL, KRaft, tiering, share groups, …) stand in `refused-settings.ts`.
  * Source: the running ConfigDef of Kafka 3.9.1.
  */
-import { boolean, double, int, javaClass, list, long, short, string, type SettingOptions } from './setting.ts'
+import { boolean, double, int, javaClass, list, long, password, short, string, type SettingOptions } from './setting.ts'
 
 const MAX_LONG = '9223372036854775807'
 const MAX_INT = '2147483647'
@@ -34,6 +34,8 @@ const identity = {
   ),
 }
 
+const TLS_VERSIONS = ['TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3']
+
 const zookeeper = {
   'zookeeper.connect': string(
     null,
@@ -50,6 +52,35 @@ const zookeeper = {
   'zookeeper.max.in.flight.requests': int('10', 'Requests to ZooKeeper that may be unanswered at once.', {
     min: 1,
   }),
+  'zookeeper.ssl.client.enable': boolean('false', 'Whether ZooKeeper is reached through TLS.'),
+  'zookeeper.clientCnxnSocket': string(
+    null,
+    'Java class of the connection to ZooKeeper; nothing depends on it here, with TLS or without.',
+    moot,
+  ),
+  'zookeeper.ssl.keystore.location': string(
+    null,
+    'File with the own key and certificate towards ZooKeeper, in PEM or PKCS #12.',
+  ),
+  'zookeeper.ssl.keystore.password': password('Its password.'),
+  'zookeeper.ssl.keystore.type': string(null, 'PEM or PKCS12; if not set, the ending of the file tells.'),
+  'zookeeper.ssl.truststore.location': string(
+    null,
+    "File with the certificates that ZooKeeper's must lead up to, in PEM or PKCS #12; if not set, those of the system.",
+  ),
+  'zookeeper.ssl.truststore.password': password('Its password.'),
+  'zookeeper.ssl.truststore.type': string(null, 'PEM or PKCS12; if not set, the ending of the file tells.'),
+  'zookeeper.ssl.protocol': string('TLSv1.2', 'Version of TLS towards ZooKeeper.', { oneOf: TLS_VERSIONS }),
+  'zookeeper.ssl.enabled.protocols': list(
+    null,
+    'Versions of TLS towards ZooKeeper; if not set, zookeeper.ssl.protocol only.',
+    { oneOf: TLS_VERSIONS },
+  ),
+  'zookeeper.ssl.cipher.suites': list(null, "Ciphers towards ZooKeeper, by Java's names; if not set, the system's."),
+  'zookeeper.ssl.endpoint.identification.algorithm': string(
+    'HTTPS',
+    "HTTPS: ZooKeeper's certificate must name its host. Empty: it need not.",
+  ),
 }
 
 const network = {

@@ -148,22 +148,6 @@ const passwordEncoder = {
 
 const zookeeperSecurity = {
   'zookeeper.set.acl': boolean('false', "Whether the broker's znodes are closed to others.", refused),
-  'zookeeper.clientCnxnSocket': string(null, 'Java class of the connection to ZooKeeper.', refused),
-  'zookeeper.ssl.client.enable': boolean('false', 'Whether ZooKeeper is reached through TLS.', refused),
-  'zookeeper.ssl.keystore.location': string(null, 'File of the key store towards ZooKeeper.', refused),
-  'zookeeper.ssl.keystore.password': password('Its password.', refused),
-  'zookeeper.ssl.keystore.type': string(null, 'Its format.', refused),
-  'zookeeper.ssl.truststore.location': string(null, 'File of the trust store towards ZooKeeper.', refused),
-  'zookeeper.ssl.truststore.password': password('Its password.', refused),
-  'zookeeper.ssl.truststore.type': string(null, 'Its format.', refused),
-  'zookeeper.ssl.protocol': string('TLSv1.2', 'Version of TLS towards ZooKeeper.', refused),
-  'zookeeper.ssl.enabled.protocols': list(null, 'Versions of TLS that are accepted there.', refused),
-  'zookeeper.ssl.cipher.suites': list(null, 'Ciphers that are accepted there.', refused),
-  'zookeeper.ssl.endpoint.identification.algorithm': string(
-    'HTTPS',
-    "How ZooKeeper's name is checked against its certificate.",
-    refused,
-  ),
   'zookeeper.ssl.crl.enable': boolean('false', 'Whether revocation lists are looked at.', refused),
   'zookeeper.ssl.ocsp.enable': boolean('false', 'Whether revocation is asked for.', refused),
 }
