@@ -71,7 +71,7 @@ export function writeDocument(result: Result): void {
     )
   }
   parts.push(END)
-  writeBetween(join(ROOT, 'docs/performance.md'), parts.join('\n'))
+  writeBetween(join(ROOT, 'docs/performance.md'), parts.join('\n'), BEGIN, END)
 }
 
 function cells(row: Row): string[] {
@@ -112,12 +112,12 @@ function format(value: number): string {
 }
 
 /** Replaces what stands between the marks, or appends it: the words around the figures are people's. */
-function writeBetween(path: string, text: string): void {
+export function writeBetween(path: string, text: string, beginMark: string, endMark: string): void {
   const old = existsSync(path) ? readFileSync(path, 'utf8') : '# Performance\n'
-  const [begin, end] = [old.indexOf(BEGIN), old.indexOf(END)]
+  const [begin, end] = [old.indexOf(beginMark), old.indexOf(endMark)]
   const next =
     begin >= 0 && end > begin
-      ? old.slice(0, begin) + text + old.slice(end + END.length)
+      ? old.slice(0, begin) + text + old.slice(end + endMark.length)
       : `${old.trimEnd()}\n\n${text}\n`
   writeFileSync(path, next)
 }

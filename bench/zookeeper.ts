@@ -1,233 +1,211 @@
 /**
- * Apache's ZooKeeper server and Samsa's under the same load: clients that each keep so many operations under way,
- * creating, setting and getting nodes of 100 bytes. Both run in one go, one after the other, in several rounds; the
- * last one counts, since a JVM needs the first to get warm.
+ * Samsa's ZooKeeper server, built, against Apache ZooKeeper 3.9: one server and three, each a process of its own, both
+ * sides in turn in one run, with fsync. Clients on raw sockets keep so many operations under way, creating, setting and
+ * getting nodes. A point is taken twice, cold and warm; the warm one counts, since a JVM needs the first.
  *
- *     node bench/zookeeper.ts [--clients 16] [--outstanding 100] [--operations 200000] [--rounds 2] [--only samsa|apache]
+ *   node bench/zookeeper.ts                                     everything, about ten minutes; writes docs/performance.md
+ *   node bench/zookeeper.ts --servers 3 --loads 16x1 --bytes 100   a part of it; the document keeps the rest as it was
+ *   node bench/zookeeper.ts --only samsa                        one side alone; writes nothing
+ *   node bench/zookeeper.ts --quick                             a fifth of the operations; writes nothing
+ *   node bench/zookeeper.ts --report                            the document again, from the last figures
+ *   --ungated, --source                                         on a busy machine; without building
  *
- * The sketch that it confirms: a create is about 300 bytes in the log and a third of a microsecond of checksum; with
- * 1,600 under way one sync of 1 ms carries hundreds of them, so the limit is the processor, not the disk.
+ * The sketch that it confirms: a create is about 300 bytes in the log and a third of a microsecond of checksum. With one
+ * client, a write is one sync (three servers: a round trip and one sync, for they sync side by side). With 1,600 under
+ * way one sync of 1 ms carries hundreds of them, so the limit is the processor, not the disk.
  */
-import { mkdtempSync, rmSync } from 'node:fs'
-import { connect, type Socket } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 
-import { startZooKeeper, until, usageOf, type Implementation } from '../test/peers/index.ts'
-
-const DATA_BYTES = 100
-const CREATE = 1
-const GET_DATA = 4
-const SET_DATA = 5
-const CLOSE_SESSION = -11
-const ANYONE = acl()
+import {
+  Ensemble,
+  type Implementation,
+  ZooKeeperWire,
+  createRequest,
+  deleteRequest,
+  getRequest,
+} from '../test/peers/index.ts'
+import { setRequest, until, usageOf } from '../test/peers/index.ts'
+import { install } from '../test/peers/install.ts'
+import { build } from '../tools/build.ts'
+import { gated } from './gate.ts'
+import { median } from './points.ts'
+import { type Figure, type Point, remember, summary, writeZooKeeper } from './zookeeper-report.ts'
 
 interface Load {
+  name: string
   clients: number
   outstanding: number
   operations: number
-  rounds: number
 }
 
-type Rates = Record<string, number>
+/** So many operations that a point takes a few seconds on the slower side. */
+const LOADS: readonly Load[] = [
+  { name: '1x1', clients: 1, outstanding: 1, operations: 2000 },
+  { name: '16x1', clients: 16, outstanding: 1, operations: 10_000 },
+  { name: '128x1', clients: 128, outstanding: 1, operations: 24_000 },
+  { name: '16x100', clients: 16, outstanding: 100, operations: 60_000 },
+]
+const START_REPEATS = 3
+const HEAP = '512M'
+const MIB = 2 ** 20
+
+const { values: options } = parseArgs({
+  options: {
+    servers: { type: 'string', default: '1,3' },
+    loads: { type: 'string', default: LOADS.map(({ name }) => name).join(',') },
+    bytes: { type: 'string', default: '100,1024' },
+    only: { type: 'string' },
+    quick: { type: 'boolean', default: false },
+    report: { type: 'boolean', default: false },
+    ungated: { type: 'boolean', default: false },
+    source: { type: 'boolean', default: false },
+  },
+})
+const sides: Implementation[] = options.only === undefined ? ['apache', 'samsa'] : [options.only as Implementation]
+const loads = LOADS.filter(({ name }) => options.loads.split(',').includes(name))
+
+if (options.report) writeZooKeeper()
+else await main()
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      clients: { type: 'string', default: '16' },
-      outstanding: { type: 'string', default: '100' },
-      operations: { type: 'string', default: '200000' },
-      rounds: { type: 'string', default: '2' },
-      only: { type: 'string' },
-    },
-  })
-  const load = {
-    clients: Number(values.clients),
-    outstanding: Number(values.outstanding),
-    operations: Number(values.operations),
-    rounds: Number(values.rounds),
+  await install(['zookeeper'])
+  if (!options.source) {
+    process.env['SAMSA_BUILT'] = '1'
+    await build()
   }
-  if (values.only !== undefined) await measure(values.only as Implementation, load)
-  else compare(await measure('apache', load), await measure('samsa', load))
+  const points: Point[] = []
+  for (const servers of options.servers.split(',').map(Number)) points.push(...(await configuration(servers)))
+  console.log(`\n${summary(points)}`)
+  if (options.quick || options.only !== undefined) return
+  remember(points)
+  writeZooKeeper()
 }
 
-function compare(apache: Rates, samsa: Rates): void {
-  for (const [name, rate] of Object.entries(apache))
-    console.log(`${name}: samsa reaches ${(samsa[name]! / rate).toFixed(2)} of apache`)
-}
-
-/** The rates of the last round. */
-async function measure(implementation: Implementation, load: Load): Promise<Rates> {
-  const directory = mkdtempSync(join(tmpdir(), 'samsa-bench-'))
-  const server = await startZooKeeper({ implementation, directory })
+async function configuration(servers: number): Promise<Point[]> {
+  const name = servers === 1 ? 'one server' : `${servers} servers`
+  console.log(`\n${name}`)
+  const points: Point[] = [await startUp(name, servers)]
+  const ensembles = new Map<Implementation, Ensemble>()
   try {
-    // Apache's listens before it serves.
-    await until('the server serves', async () => {
-      await (await Session.open(server.port)).close()
-      return true
-    })
-    let rates: Rates = {}
-    for (let round = 1; round <= load.rounds; round++) {
-      const cpuBefore = usageOf(server.pid).cpuSeconds
-      rates = await runRound(server.port, `/round-${round}`, load, `${implementation} round ${round}`)
-      const usage = usageOf(server.pid)
-      const micros = ((usage.cpuSeconds - cpuBefore) * 1e6) / (3 * load.operations)
-      const mebibytes = usage.residentBytes / 2 ** 20
-      console.log(
-        `${implementation} round ${round}: ${micros.toFixed(1)} us of CPU per operation, ${mebibytes.toFixed(0)} MiB`,
-      )
-    }
-    return rates
+    for (const side of sides) ensembles.set(side, await started(side, servers))
+    points.push(memory(name, 'idle', ensembles))
+    for (const round of ['cold', 'warm'] as const)
+      for (const bytes of options.bytes.split(',').map(Number))
+        for (const [index, load] of loads.entries()) {
+          const figures = new Map<Implementation, Figure[]>()
+          // The order turns at each point, so that neither side always follows the other.
+          for (const side of index % 2 === 0 ? sides : sides.toReversed()) {
+            const { value, foreign } = await gated(() => measure(ensembles.get(side)!, load, bytes), options.ungated)
+            figures.set(side, value)
+            const told = value.map(
+              ({ operation, rate, p50, p99 }) =>
+                `${operation} ${rate.toFixed(0)}/s ${p50.toFixed(2)}/${p99.toFixed(1)} ms`,
+            )
+            console.log(
+              `  ${round} ${load.name} ${bytes} B: ${side}: ${told.join(', ')} (others ${foreign.toFixed(2)})`,
+            )
+          }
+          if (round === 'warm') points.push(...joined(name, load.name, bytes, figures))
+        }
+    points.push(memory(name, 'after all', ensembles))
   } finally {
-    await server.stop()
-    rmSync(directory, { recursive: true, force: true })
+    for (const ensemble of ensembles.values()) await ensemble.close()
   }
+  return points
 }
 
-async function runRound(port: number, parent: string, load: Load, title: string): Promise<Rates> {
-  const sessions = await Promise.all(Array.from({ length: load.clients }, () => Session.open(port)))
-  await sessions[0]!.run(1, 1, () => createRequest(parent))
-  const count = Math.floor(load.operations / load.clients)
-  const rates: Rates = {}
-  for (const [name, request] of Object.entries({ create: createRequest, set: setRequest, get: getRequest })) {
-    const latencies: number[] = []
-    const startMs = performance.now()
-    await Promise.all(
+/** Rates and latencies of creates, sets and gets; the nodes are gone afterwards. */
+async function measure(ensemble: Ensemble, load: Load, bytes: number): Promise<Figure[]> {
+  const { clients, outstanding } = load
+  // Spread over the servers.
+  const targets = Array.from({ length: clients }, (_, index) => ensemble.servers[index % ensemble.servers.length]!)
+  const sessions = await Promise.all(targets.map(({ host, port }) => ZooKeeperWire.open(host, port)))
+  const count = Math.floor((load.operations * (options.quick ? 0.2 : 1)) / clients)
+  const all = (window: number, request: (path: string) => Buffer, latencies: number[] = []): Promise<unknown> =>
+    Promise.all(
       sessions.map((session, number) =>
-        session.run(count, load.outstanding, (index) => request(`${parent}/n-${number}-${index}`), latencies),
+        session.run(count, window, (index) => request(`/bench/n-${number}-${index}`), latencies),
       ),
     )
-    rates[name] = (count * load.clients * 1000) / (performance.now() - startMs)
+  await sessions[0]!.run(1, 1, () => createRequest('/bench', 0))
+  const figures: Figure[] = []
+  const operations = {
+    create: (path: string) => createRequest(path, bytes),
+    set: (path: string) => setRequest(path, bytes),
+    get: (path: string) => getRequest(path),
+  }
+  for (const [operation, request] of Object.entries(operations)) {
+    const latencies: number[] = []
+    const startMs = performance.now()
+    await all(outstanding, request, latencies)
+    const rate = (count * clients * 1000) / (performance.now() - startMs)
     latencies.sort((a, b) => a - b)
-    const at = (share: number): string => latencies[Math.floor(latencies.length * share)]!.toFixed(1)
-    console.log(
-      `${title}: ${name} ${Math.round(rates[name]).toLocaleString('en')}/s, p50 ${at(0.5)} ms, p99 ${at(0.99)} ms`,
-    )
+    const at = (share: number): number => latencies[Math.floor(latencies.length * share)]!
+    figures.push({ operation, rate, p50: at(0.5), p99: at(0.99) })
   }
+  await all(100, deleteRequest)
+  await sessions[0]!.run(1, 1, () => deleteRequest('/bench'))
   await Promise.all(sessions.map((session) => session.close()))
-  return rates
+  return figures
 }
 
-/** A client that shares no code with ours: it sends bytes and counts answers. */
-class Session {
-  readonly #socket: Socket
-  #received: Buffer = Buffer.alloc(0)
-  #onAnswer: (frame: Buffer) => void = () => {}
-  #xid = 0
+function joined(configurationName: string, load: string, bytes: number, of: Map<Implementation, Figure[]>): Point[] {
+  return of.get(sides[0]!)!.map(({ operation }, index) => ({
+    kind: 'load',
+    configuration: configurationName,
+    load,
+    bytes,
+    operation,
+    samsa: of.get('samsa')?.[index] ?? null,
+    apache: of.get('apache')?.[index] ?? null,
+  }))
+}
 
-  private constructor(socket: Socket) {
-    this.#socket = socket
-    socket.setNoDelay(true)
-    socket.on('data', (chunk: Buffer) => this.#onData(chunk))
-    socket.on('error', (error) => {
-      throw error
-    })
+/** From the start of the processes, on empty directories, to the first session; for several servers there must be a leader. */
+async function startUp(configurationName: string, servers: number): Promise<Point> {
+  const times = new Map<Implementation, number>()
+  for (const side of sides) {
+    const all: number[] = []
+    for (let repeat = 0; repeat < START_REPEATS; repeat++)
+      all.push((await gated(() => startOnce(side, servers), options.ungated)).value)
+    times.set(side, median(all))
+    console.log(`  start: ${side}: ${all.map((time) => time.toFixed(0)).join(', ')} ms`)
   }
+  return single(configurationName, 'start to first session', 'ms', times)
+}
 
-  static async open(port: number): Promise<Session> {
-    const socket = connect({ host: '127.0.0.1', port })
-    await new Promise<void>((resolve, reject) => socket.once('connect', resolve).once('error', reject))
-    const session = new Session(socket)
-    const greeting = Buffer.alloc(4 + 8 + 4 + 8 + 4 + 16 + 1)
-    greeting.writeInt32BE(30_000, 12)
-    greeting.writeInt32BE(16, 24)
-    const welcomed = new Promise<void>((resolve, reject) => {
-      session.#onAnswer = () => resolve()
-      socket.once('close', () => reject(new Error('the server refused the session')))
-    })
-    socket.write(framed(greeting))
-    await welcomed
-    return session
-  }
-
-  /** Sends `count` requests with `window` under way; resolves with the last answer. */
-  run(count: number, window: number, request: (index: number) => Buffer, latencies: number[] = []): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const sentMs: number[] = []
-      let sent = 0
-      let answered = 0
-      const fill = (): void => {
-        const batch: Buffer[] = []
-        while (sent < count && sent - answered < window) {
-          const frame = request(sent)
-          frame.writeInt32BE(++this.#xid, 4)
-          batch.push(frame)
-          sentMs.push(performance.now())
-          sent++
-        }
-        if (batch.length > 0) this.#socket.write(Buffer.concat(batch))
-      }
-      let filling = false
-      this.#onAnswer = (frame) => {
-        const error = frame.readInt32BE(12)
-        if (error !== 0) reject(new Error(`error ${error}`))
-        latencies.push(performance.now() - sentMs[answered]!)
-        answered++
-        if (answered === count) return resolve()
-        if (filling) return
-        filling = true
-        setImmediate(() => {
-          filling = false
-          fill()
-        })
-      }
-      fill()
-    })
-  }
-
-  async close(): Promise<void> {
-    await this.run(1, 1, () => requestFrame(CLOSE_SESSION, Buffer.alloc(0)))
-    this.#socket.destroy()
-  }
-
-  #onData(chunk: Buffer): void {
-    const bytes = this.#received.length === 0 ? chunk : Buffer.concat([this.#received, chunk])
-    let at = 0
-    while (bytes.length - at >= 4) {
-      const length = bytes.readInt32BE(at)
-      if (bytes.length - at - 4 < length) break
-      this.#onAnswer(bytes.subarray(at + 4, at + 4 + length))
-      at += 4 + length
-    }
-    this.#received = bytes.subarray(at)
+async function startOnce(side: Implementation, servers: number): Promise<number> {
+  const ensemble = await Ensemble.prepare(sized(side, servers))
+  try {
+    const startMs = performance.now()
+    for (const server of ensemble.servers) server.start()
+    const { host, port } = ensemble.byId(1)
+    const session = await until('it gives a session', () => ZooKeeperWire.open(host, port), 30_000, 5)
+    const tookMs = performance.now() - startMs
+    session.destroy()
+    return tookMs
+  } finally {
+    await ensemble.close()
   }
 }
 
-function createRequest(path: string): Buffer {
-  return requestFrame(CREATE, text(path), text('x'.repeat(DATA_BYTES)), ANYONE, Buffer.alloc(4))
+function started(side: Implementation, servers: number): Promise<Ensemble> {
+  return Ensemble.start(sized(side, servers))
 }
 
-function setRequest(path: string): Buffer {
-  return requestFrame(SET_DATA, text(path), text('y'.repeat(DATA_BYTES)), Buffer.alloc(4, 0xff))
+function sized(side: Implementation, servers: number): { servers: Implementation[]; heap: string } {
+  return { servers: Array<Implementation>(servers).fill(side), heap: HEAP }
 }
 
-function getRequest(path: string): Buffer {
-  return requestFrame(GET_DATA, text(path), Buffer.alloc(1))
+/** Of one server, on average. */
+function memory(configurationName: string, when: string, ensembles: Map<Implementation, Ensemble>): Point {
+  const resident = new Map<Implementation, number>()
+  for (const [side, { servers }] of ensembles)
+    resident.set(side, servers.reduce((sum, { pid }) => sum + usageOf(pid).residentBytes, 0) / servers.length / MIB)
+  return single(configurationName, `resident, ${when}`, 'MiB', resident)
 }
 
-/** The xid is written into it when it is sent. */
-function requestFrame(type: number, ...body: Buffer[]): Buffer {
-  const header = Buffer.alloc(8)
-  header.writeInt32BE(type, 4)
-  return framed(Buffer.concat([header, ...body]))
+function single(configurationName: string, what: string, unit: string, of: Map<Implementation, number>): Point {
+  const [samsa, apache] = [of.get('samsa') ?? null, of.get('apache') ?? null]
+  return { kind: 'single', configuration: configurationName, what, unit, samsa, apache }
 }
-
-function framed(content: Buffer): Buffer {
-  const length = Buffer.alloc(4)
-  length.writeInt32BE(content.length)
-  return Buffer.concat([length, content])
-}
-
-function text(value: string): Buffer {
-  return framed(Buffer.from(value))
-}
-
-function acl(): Buffer {
-  const head = Buffer.alloc(8)
-  head.writeInt32BE(1, 0)
-  head.writeInt32BE(31, 4)
-  return Buffer.concat([head, text('world'), text('anyone')])
-}
-
-await main()
