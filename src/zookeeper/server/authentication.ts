@@ -51,6 +51,7 @@ export class Authentication {
   prove(scheme: string, auth: Uint8Array | null): boolean {
     if (auth === null || !this.#security.config.schemes.has(scheme)) return false
     if (scheme === 'ip') return true
+    if (scheme === 'x509') return this.#ids.some((id) => id.scheme === scheme)
     return scheme === 'digest' && this.#add(this.#digested(decodeUtf8(auth, 0, auth.length)))
   }
 

@@ -3,7 +3,16 @@ import { test } from 'node:test'
 
 import { Perms, type Acl, type Id } from '#zookeeper/protocol'
 
-import { AclCache, digestIdOf, permits, resolveAcl, unsharedAcl, withoutHashes } from './acl.ts'
+import {
+  AclCache,
+  digestIdOf,
+  isDigestAlgorithm,
+  permits,
+  resolveAcl,
+  unsharedAcl,
+  withoutHashes,
+  type AclRules,
+} from './acl.ts'
 import { addressMatches, isAddressExpression } from './addresses.ts'
 
 const acl = (perms: number, scheme: string, id: string): Acl => ({ perms, id: { scheme, id } })
@@ -12,6 +21,13 @@ const id = (scheme: string, name: string): Id => ({ scheme, id: name })
 test('a digest id is the SHA-1 of user and password', () => {
   assert.equal(digestIdOf('u:p'), 'u:Jq7wMyA/w2Vd5WIDAKdu4OIIFEQ=')
   assert.equal(digestIdOf('super:admin'), 'super:xQJmxLMiHGwaqBvst5y6rkB6HQs=')
+})
+
+test('the digest may be another, by Java’s names', () => {
+  assert.equal(digestIdOf('super:admin', 'SHA-256'), 'super:wtZw1Um4mq1rRKbXqxHs8ueodBP35/JhtBP/nwJ62WY=')
+  assert.equal(digestIdOf('u:p', 'sha-1'), digestIdOf('u:p'))
+  for (const name of ['MD5', 'SHA', 'SHA-224', 'SHA-512/256', 'SHA3-384']) assert.ok(digestIdOf('u:p', name), name)
+  assert.ok(isDigestAlgorithm('SHA-512') && !isDigestAlgorithm('CRC32'))
 })
 
 test('who is permitted what', () => {
@@ -47,6 +63,43 @@ test('what a client asks for becomes what a znode gets, or nothing', () => {
     [acl(3, 'ip', '1.2.3')],
   ])
     assert.equal(resolveAcl(refused, [id('ip', '1.2.3.4')]), null, JSON.stringify(refused))
+})
+
+const ALL_SCHEMES: AclRules = { schemes: new Set(['digest', 'ip', 'sasl', 'x509']), anySaslUser: 'anyone' }
+
+test('sasl and x509 are there where the rules have them, and match nobody elsewhere', () => {
+  const list = [acl(1, 'sasl', 'alice'), acl(1, 'x509', 'CN=a,O=b')]
+  const alice = [id('sasl', 'alice'), id('x509', 'CN=a,O=b')]
+  assert.equal(permits(unsharedAcl(list), 1, alice), false)
+  for (const one of alice) assert.equal(permits(unsharedAcl(list), 1, [one], ALL_SCHEMES), true, one.scheme)
+  assert.equal(resolveAcl(list, []), null)
+  assert.deepEqual(resolveAcl(list, [], ALL_SCHEMES), list)
+  assert.equal(resolveAcl([acl(1, 'auth', '')], alice), null)
+  assert.deepEqual(resolveAcl([acl(1, 'auth', '')], alice, ALL_SCHEMES), list)
+})
+
+test('some users of sasl are more than themselves', () => {
+  const rows: [string, string, boolean][] = [
+    ['bob', 'alice', false],
+    ['super', 'alice', true],
+    ['bob', 'anyone', true],
+    ['anyone', 'bob', false],
+  ]
+  for (const [user, wanted, expected] of rows)
+    assert.equal(permits(unsharedAcl([acl(1, 'sasl', wanted)]), 1, [id('sasl', user)], ALL_SCHEMES), expected, user)
+})
+
+test('what is no name of its scheme is no ACL', () => {
+  const rows: [string, string, boolean][] = [
+    ['sasl', 'alice', true],
+    ['sasl', 'zookeeper/host.example@REALM', true],
+    ['sasl', 'a@b@c', false],
+    ['x509', 'CN=a\\, b+UID=x,1.2.3=#0401ff', true],
+    ['x509', 'alice', false],
+    ['x509', 'CN=a,alice', false],
+  ]
+  for (const [scheme, name, expected] of rows)
+    assert.equal(resolveAcl([acl(1, scheme, name)], [], ALL_SCHEMES) !== null, expected, name)
 })
 
 test('hashes are hidden, other ids are not', () => {

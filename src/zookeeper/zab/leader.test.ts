@@ -41,6 +41,7 @@ class Stage {
         acceptedEpoch,
         currentEpoch: 1,
         lastZxid: zxid(1, 3),
+        configVersion: 0n,
         configText: new Uint8Array(0),
         tickMs: 1000,
         initLimitMs: 10_000,
@@ -138,7 +139,7 @@ class Stage {
 function shown(effect: LeaderEffect): string {
   const at = (id: bigint): string => `${id >> 32n}:${id & 0xffff_ffffn}`
   const named = ({ type, zxid: id }: QuorumPacket): string =>
-    `${Object.entries(PacketType).find(([, code]) => code === type)![0]} ${at(id)}`
+    `${Object.entries(PacketType).find(([, code]) => code === type)![0]}${id < 0n ? '' : ` ${at(id)}`}`
   switch (effect.type) {
     case 'send':
       return `${effect.link} <- ${named(effect.packet)}`
@@ -178,10 +179,7 @@ test('a leader from being elected to its first commit', () => {
     '2 <- newLeader 2:0',
   ])
   assert.deepEqual(stage.currentEpochWritten(), [])
-  assert.deepEqual(stage.receive(2, ack(zxid(2, 0))), [
-    'serve 2',
-    '2 <- upToDate 4294967295:4294967295'.replace('4294967295:', '-1:'),
-  ])
+  assert.deepEqual(stage.receive(2, ack(zxid(2, 0))), ['serve 2', '2 <- upToDate'])
   assert.deepEqual(stage.receive(2, ack(zxid(2, 0))), [])
   assert.deepEqual(stage.propose(), ['2 <- proposal 2:1', 'append 2:1'])
   assert.deepEqual(stage.logged(zxid(2, 1)), [])
@@ -206,7 +204,7 @@ test('the leader counts only with epochs that its own disk has (trap 57)', () =>
   assert.deepEqual(stage.acknowledgeEpoch(2), [])
   assert.deepEqual(stage.acceptedEpochWritten(), ['writeCurrentEpoch 2', '2 <- synchronise 1:3', '2 <- newLeader 2:0'])
   assert.deepEqual(stage.receive(2, ack(zxid(2, 0))), [])
-  assert.deepEqual(stage.currentEpochWritten(), ['serve 2', '2 <- upToDate -1:4294967295'])
+  assert.deepEqual(stage.currentEpochWritten(), ['serve 2', '2 <- upToDate'])
 })
 
 test('who has promised the epoch before does not count as a promise', () => {
@@ -279,7 +277,7 @@ test('who comes late is proposed to from its synchronisation on (traps 50, 51)',
   assert.deepEqual(stage.receive(2, ack(zxid(2, 1))), ['2,3 <- commit 2:1', 'commit 2:1'])
   // It does not count before it has acknowledged NEWLEADER, nor does that acknowledge any proposal.
   stage.logged(zxid(2, 3))
-  assert.deepEqual(stage.receive(3, ack(zxid(2, 0))), ['3 <- upToDate -1:4294967295'])
+  assert.deepEqual(stage.receive(3, ack(zxid(2, 0))), ['3 <- upToDate'])
   assert.deepEqual(stage.receive(3, ack(zxid(2, 2))), ['2,3 <- commit 2:2', 'commit 2:2'])
 })
 
@@ -457,8 +455,8 @@ test('the last number of an epoch is not given out: the leader goes out of offic
     txn: { type: OpCode.error, err: 0 },
     digest: null,
   }
-  Object.defineProperty(stage.leader, 'proposedZxid', { value: last })
-  assert.throws(() => stage.leader.propose(logged, new Uint8Array(0), 0), /gap/)
+  stage.leader.propose(logged, new Uint8Array(0), 0)
+  assert.deepEqual(stage.effects(), ['over'])
 })
 
 for (const [name, packets] of [

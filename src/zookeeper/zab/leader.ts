@@ -50,6 +50,8 @@ export interface LeaderOptions {
   readonly currentEpoch: number
   /** The last transaction in the own log. All of it is on disk and has been applied. */
   readonly lastZxid: bigint
+  /** Of the own list of servers; 0 where it never changed. */
+  readonly configVersion: bigint
   /** Goes with NEWLEADER. */
   readonly configText: Uint8Array
   readonly tickMs: number
@@ -303,8 +305,8 @@ export class Leader {
   propose(logged: LoggedTxn, bytes: Uint8Array, nowMs: number): void {
     if (this.#phase !== 'broadcast') return
     const { zxid } = logged.header
-    assert(zxid === this.#proposedZxid + 1n, 'a proposal leaves a gap')
     if ((zxid & COUNTER_MAX) === COUNTER_MAX) return this.#end('the transactions of this epoch are used up')
+    assert(zxid === this.#proposedZxid + 1n, 'a proposal leaves a gap')
     const proposal: Proposal = { zxid, bytes, logged }
     this.#proposedZxid = zxid
     this.#outstanding.push(proposal)
@@ -370,7 +372,7 @@ export class Leader {
     const info = LearnerInfo.decode(data ?? new Uint8Array(0))
     if (info.protocolVersion < PROTOCOL_VERSION)
       return this.#disconnect(learner, `its protocol ${info.protocolVersion} is from before ZooKeeper 3.4`)
-    if (info.configVersion > 0n)
+    if (info.configVersion > this.#options.configVersion)
       return this.#disconnect(learner, `its list of servers is a later one (version ${info.configVersion})`)
     learner.sid = Number(info.serverId)
     learner.role = type === PacketType.followerInfo ? 'follower' : 'observer'

@@ -54,7 +54,7 @@ export function javaTls(keyStore = join(STORES, 'client-3des.p12')): string[] {
     '-Dzookeeper.clientCnxnSocket=org.apache.zookeeper.ClientCnxnSocketNetty',
     '-Dzookeeper.client.secure=true',
     ...Object.entries({ ...stores('ssl.'), 'ssl.keyStore.location': keyStore }).map(
-      ([key, value]) => `-Dzookeeper.${key}=${String(value)}`,
+      ([key, value]) => `-Dzookeeper.${key}=${value}`,
     ),
   ]
 }

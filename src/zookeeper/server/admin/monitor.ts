@@ -29,6 +29,7 @@ const PEER_STATES = { standalone: '', leader: 'leading', follower: 'following', 
 
 function* ownValues(view: AdminView): Generator<[string, MonitorValue]> {
   yield* gaugesOf(view)
+  yield ['digest_mismatches_count', view.tree.digestMismatches]
   for (const [name, instrument] of view.metrics.instruments) {
     if (instrument instanceof Counter) yield [name, instrument.value]
     else if (instrument instanceof Summary) yield* summaryValues(name, instrument)

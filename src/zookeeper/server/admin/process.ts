@@ -8,11 +8,13 @@ export interface ProcessFigures {
   readonly openFiles: number
   readonly maxFiles: number
   readonly cpuSeconds: number
+  /** Since the epoch. */
+  readonly startedSeconds: number
   readonly residentBytes: number
   readonly virtualBytes: number
 }
 
-export function processFigures({ files }: Pick<Platform, 'files'>): ProcessFigures {
+export function processFigures({ files, clock }: Pick<Platform, 'files' | 'clock'>): ProcessFigures {
   const { user, system } = process.cpuUsage()
   const { rss } = process.memoryUsage()
   const limit = /^Max open files +(?<soft>\d+)/m.exec(textOf(files, '/proc/self/limits'))?.groups?.['soft']
@@ -21,6 +23,7 @@ export function processFigures({ files }: Pick<Platform, 'files'>): ProcessFigur
     openFiles: countOf(files, '/proc/self/fd'),
     maxFiles: Number(limit ?? 0),
     cpuSeconds: (user + system) / 1e6,
+    startedSeconds: clock.now() / 1000 - process.uptime(),
     residentBytes: rss,
     virtualBytes: pages * PAGE_BYTES,
   }

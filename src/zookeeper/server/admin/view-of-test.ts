@@ -29,7 +29,7 @@ export function viewOfTest(lines: string = '4lw.commands.whitelist=*', changes: 
     tracker,
     ensemble: null,
     traceMask: 306n,
-    process: () => ({ openFiles: 20, maxFiles: 100, cpuSeconds: 1.5, residentBytes: 1000, virtualBytes: 2000 }),
+    process: () => ({ openFiles: 20, maxFiles: 100, cpuSeconds: 1.5, startedSeconds: 9, residentBytes: 1000, virtualBytes: 2000 }),
     environment: () => [['os.name', 'Linux']],
     snapshotBytes: () => 10,
     logBytes: () => 20,

@@ -86,6 +86,7 @@ export class LeaderTerm {
         acceptedEpoch: epochs.accepted,
         currentEpoch: epochs.current,
         lastZxid: replica.lastLoggedZxid,
+        configVersion: ensemble.configVersion,
         configText: encodeUtf8(ensemble.configText),
         tickMs: tickTimeMs,
         initLimitMs: ensemble.initLimit * tickTimeMs,

@@ -26,6 +26,7 @@ export interface Family {
 
 export function* familiesOf(view: AdminView): Generator<Family> {
   for (const [name, value] of gaugesOf(view)) yield single(name, 'gauge', numberOf(value))
+  yield single('digest_mismatches_count', 'counter', view.tree.digestMismatches)
   for (const [name, instrument] of view.metrics.instruments) {
     if (instrument instanceof Counter) yield single(name, 'counter', instrument.value)
     else if (instrument instanceof Summary) yield { name, kind: 'summary', samples: summarySamples(instrument) }
@@ -66,8 +67,9 @@ function setSamples(set: SummarySet): Sample[] {
 }
 
 function* processFamilies(view: AdminView): Generator<Family> {
-  const { cpuSeconds, openFiles, maxFiles, residentBytes, virtualBytes } = view.process()
+  const { cpuSeconds, openFiles, maxFiles, residentBytes, virtualBytes, startedSeconds } = view.process()
   yield single('process_cpu_seconds_total', 'counter', cpuSeconds)
+  yield single('process_start_time_seconds', 'gauge', startedSeconds)
   yield single('process_open_fds', 'gauge', openFiles)
   yield single('process_max_fds', 'gauge', maxFiles)
   yield single('process_virtual_memory_bytes', 'gauge', virtualBytes)
