@@ -36,6 +36,7 @@ import {
   type TopicSettingName,
   type TopicTexts,
 } from './config/index.ts'
+import { checkLoggerLevel, loggerLevels, setLoggerLevel } from './logger-levels.ts'
 import type { MetadataCache } from './metadata-cache.ts'
 
 /** Ids of the protocol. */
@@ -71,6 +72,9 @@ export interface ConfigChange {
   readonly value: string | null
 }
 
+/** Of DescribeConfigs' `configSource`: the level of a logger, which nobody stores. */
+const BROKER_LOGGER_SOURCE = 6
+
 const DONE: Outcome = { errorCode: ErrorCode.NONE, errorMessage: null }
 
 export class ConfigAdministration {
@@ -105,6 +109,8 @@ export class ConfigAdministration {
         return await this.#describeTopic(resourceName, options)
       case ResourceType.BROKER:
         return this.#describeBroker(resourceName, options)
+      case ResourceType.BROKER_LOGGER:
+        return this.#describeLoggers(resourceName, options)
       default:
         return { ...invalid(`configurations of resource type ${resourceType} are not served`), configs: [] }
     }
@@ -130,6 +136,8 @@ export class ConfigAdministration {
     changes: readonly ConfigChange[],
     validateOnly: boolean,
   ): Promise<Outcome> {
+    if (resourceType === ResourceType.BROKER_LOGGER)
+      return Promise.resolve(this.#alterLoggers(resourceName, changes, validateOnly))
     return this.#alter(resourceType, resourceName, validateOnly, (present) => {
       const names = changes.map((change) => change.name)
       if (new Set(names).size !== names.length) throw new ConfigError('a configuration is changed twice')
@@ -188,6 +196,49 @@ export class ConfigAdministration {
         return described(setting, effective, options.includeSynonyms ? layers : [], setting.dynamic === 'no', options)
       })
     return { ...DONE, configs }
+  }
+
+  #describeLoggers(name: string, { keys }: DescribeOptions): Described {
+    const fault = this.#loggersFault(name)
+    if (fault !== null) return { ...fault, configs: [] }
+    const levels = [...loggerLevels(this.#logger)].filter(([logger]) => keys === null || keys.includes(logger))
+    const configs = levels.map(([logger, value]): DescribedConfig => ({
+      name: logger,
+      value,
+      readOnly: false,
+      isDefault: false,
+      configSource: BROKER_LOGGER_SOURCE,
+      isSensitive: false,
+      synonyms: [],
+      configType: SettingType.UNKNOWN,
+      documentation: null,
+    }))
+    return { ...DONE, configs }
+  }
+
+  /** All of the changes or none. */
+  #alterLoggers(name: string, changes: readonly ConfigChange[], validateOnly: boolean): Outcome {
+    const fault = this.#loggersFault(name)
+    if (fault !== null) return fault
+    const levels: [string, string | null][] = []
+    for (const { name: logger, operation, value } of changes) {
+      if (operation !== AlterOperation.SET && operation !== AlterOperation.DELETE)
+        return invalid('the level of a logger is set or deleted, not appended to')
+      const level = operation === AlterOperation.SET ? value : null
+      try {
+        checkLoggerLevel(this.#logger, logger, level)
+      } catch (error) {
+        if (!(error instanceof ConfigError)) throw error
+        return { errorCode: ErrorCode.INVALID_CONFIG, errorMessage: error.message }
+      }
+      levels.push([logger, level])
+    }
+    if (!validateOnly) for (const [logger, level] of levels) setLoggerLevel(this.#logger, logger, level)
+    return DONE
+  }
+
+  #loggersFault(name: string): Outcome | null {
+    return name === '' ? invalid('Broker id must not be empty') : this.#brokerFault(name)
   }
 
   /** A broker answers for itself only; "" is the default of all brokers. */

@@ -1,7 +1,7 @@
-/** `samsa topics`, `samsa groups` and `samsa cluster`: their options and help. */
-import { Command } from 'commander'
+/** `samsa topics`, `samsa groups`, `samsa configs`, `samsa reassign` and `samsa cluster`: their options and help. */
+import { Argument, Command } from 'commander'
 
-import { collect, examples, onCluster, positiveInteger } from './command-options.ts'
+import { brokerId, brokerIds, collect, examples, onCluster, positiveInteger } from './command-options.ts'
 
 export function topicsCommand(): Command {
   const topics = new Command('topics').description('Create, list, describe, alter and delete topics of any cluster.')
@@ -102,5 +102,82 @@ export function clusterCommand(): Command {
       examples('samsa cluster describe', 'samsa cluster describe --check > /dev/null && echo all is well'),
     )
     .action(async (options) => (await import('./cluster.ts')).describeCluster(options))
+  onCluster(cluster.command('safe-to-restart'))
+    .description('Say whether a broker may go now: whether every partition stays available without it.')
+    .argument('<id>', 'the broker', brokerId)
+    .addHelpText(
+      'after',
+      examples('samsa cluster safe-to-restart 2 && systemctl restart samsa', 'samsa cluster safe-to-restart 2 --json'),
+    )
+    .action(async (id, options) => (await import('./restart-safety.ts')).safeToRestart(id, options))
   return cluster
+}
+
+export function configsCommand(): Command {
+  const configs = new Command('configs').description(
+    'Look at and change configurations of topics, brokers and loggers.',
+  )
+  const kind = (): Argument => new Argument('<kind>', 'of what').choices(['topic', 'broker', 'logger'])
+  onCluster(configs.command('describe'))
+    .description('Show what is set and where it comes from.')
+    .addArgument(kind())
+    .argument('<name>', "a topic, a broker's id, or default for all brokers")
+    .option('--all', 'defaults too')
+    .addHelpText(
+      'after',
+      examples(
+        'samsa configs describe topic orders --all',
+        'samsa configs describe broker 1',
+        'samsa configs describe logger 1',
+      ),
+    )
+    .action(async (of, name, options) => (await import('./configs.ts')).describeConfigs(of, name, options))
+  onCluster(configs.command('alter'))
+    .description('Change single configurations; brokers obey while they run.')
+    .addArgument(kind())
+    .argument('<name>', "a topic, a broker's id, or default for all brokers")
+    .option('--set <key=value>', 'set one (repeatable)', collect)
+    .option('--delete <key>', 'return one to its default (repeatable)', collect)
+    .option('--append <key=value>', 'add to a list (repeatable)', collect)
+    .option('--subtract <key=value>', 'take from a list (repeatable)', collect)
+    .option('--dry-run', 'check and change nothing')
+    .addHelpText(
+      'after',
+      examples(
+        'samsa configs alter topic orders --set min.insync.replicas=2 --delete segment.bytes',
+        'samsa configs alter broker default --set message.max.bytes=2000000',
+        'samsa configs alter logger 1 --set controller=DEBUG',
+      ),
+    )
+    .action(async (of, name, options) => (await import('./configs.ts')).alterConfigs(of, name, options))
+  return configs
+}
+
+export function reassignCommand(): Command {
+  const reassign = new Command('reassign').description('Move partitions to other brokers, while they are used.')
+  onCluster(reassign.command('start'))
+    .description('Spread all partitions of topics over the brokers that are named.')
+    .argument('<topic...>')
+    .requiredOption('--to <ids>', 'broker ids, separated by commas', brokerIds)
+    .option('--replication-factor <n>', 'replicas of each partition (default: as many as now)', positiveInteger)
+    .option('--dry-run', 'show what would move')
+    .addHelpText(
+      'after',
+      examples(
+        'samsa reassign start orders --to 2,3,4 --dry-run',
+        'samsa reassign start orders --to 1,2,3 --replication-factor 3',
+      ),
+    )
+    .action(async (topics, options) => (await import('./reassign.ts')).startReassignment(topics, options))
+  onCluster(reassign.command('list'))
+    .description('Show what is moving.')
+    .option('--check', 'fail while something is')
+    .addHelpText('after', examples('samsa reassign list', 'until samsa reassign list --check; do sleep 5; done'))
+    .action(async (options) => (await import('./reassign.ts')).listReassignments(options))
+  onCluster(reassign.command('cancel'))
+    .description('Call moves off: partitions go back to where they were.')
+    .argument('[topic...]', 'of these topics only')
+    .addHelpText('after', examples('samsa reassign cancel', 'samsa reassign cancel orders'))
+    .action(async (topics, options) => (await import('./reassign.ts')).cancelReassignments(topics, options))
+  return reassign
 }

@@ -157,3 +157,45 @@ test('the cluster is described', { timeout: 30_000 }, async () => {
   assert.match(described.stdout, /^Controller  1$/m)
   assert.match(described.stdout, /^1 \* +127\.0\.0\.1:\d+ /m)
 })
+
+test('configurations are shown with where they come from, changed, and checked', { timeout: 30_000 }, async () => {
+  await run('topics', 'create', 'settings')
+  const untouched = await run('configs', 'describe', 'topic', 'settings')
+  assert.match(untouched.stdout, /nothing is set for topic settings/)
+  const changed = await run(
+    'configs',
+    'alter',
+    'topic',
+    'settings',
+    '--set',
+    'segment.bytes=1048576',
+    '--set',
+    'flush.ms=5',
+  )
+  assert.equal(changed.stdout, 'changed segment.bytes, flush.ms of topic settings\n')
+  const wrong = await run('configs', 'alter', 'topic', 'settings', '--set', 'segment.bytes=x', '--dry-run')
+  assert.equal(wrong.code, 1)
+  assert.match(wrong.stderr, /segment\.bytes/)
+  assert.match((await run('configs', 'describe', 'topic', 'settings')).stdout, /segment\.bytes\s+1048576\s+topic/)
+  assert.match((await run('configs', 'describe', 'logger', '1')).stdout, /root\s+\w+\s+logger/)
+  assert.match(
+    (await run('configs', 'describe', 'broker', 'one')).stderr,
+    /broker one: name a broker by its id, or default/,
+  )
+  assert.match((await run('configs', 'alter', 'topic', 'settings')).stderr, /nothing to change/)
+})
+
+test('moves are planned and listed; a broker that is alone is not to be restarted', { timeout: 30_000 }, async () => {
+  await run('topics', 'create', 'alone')
+  assert.equal((await run('reassign', 'start', 'alone', '--to', '1')).stdout, 'nothing has to move\n')
+  const tooMany = await run('reassign', 'start', 'alone', '--to', '1', '--replication-factor', '2')
+  assert.match(tooMany.stderr, /alone-0 is to have 2 replicas, and --to names 1 brokers/)
+  assert.equal((await run('reassign', 'list', '--check')).stdout, 'no partition is moving\n')
+  const unsafe = await run('cluster', 'safe-to-restart', '1')
+  assert.equal(unsafe.code, 1)
+  assert.match(unsafe.stderr, /broker 1 should not be restarted now: nobody else has a replica of .*alone:0/)
+  assert.equal(
+    (JSON.parse((await run('cluster', 'safe-to-restart', '1', '--json')).stdout) as { safe: boolean }).safe,
+    false,
+  )
+})

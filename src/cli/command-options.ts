@@ -39,6 +39,16 @@ export function partition(text: string): number {
   return Number(text)
 }
 
+export function brokerId(text: string): number {
+  if (!/^\d{1,9}$/.test(text))
+    throw new InvalidArgumentError('It must be the id of a broker, a whole number from 0 on.')
+  return Number(text)
+}
+
+export function brokerIds(text: string): number[] {
+  return text.split(',').map((id) => brokerId(id.trim()))
+}
+
 export function partitions(text: string, former: number[] = []): number[] {
   return [...former, partition(text)]
 }

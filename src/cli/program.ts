@@ -1,7 +1,7 @@
 /** The commands, their options and help. What a command does is in a file of its own, loaded when it is called. */
 import { Argument, Command, CommanderError } from 'commander'
 
-import { clusterCommand, groupsCommand, topicsCommand } from './admin-commands.ts'
+import { clusterCommand, configsCommand, groupsCommand, reassignCommand, topicsCommand } from './admin-commands.ts'
 import { collect, examples, port, positiveInteger } from './command-options.ts'
 import { consumeCommand, produceCommand } from './record-commands.ts'
 import { Stopped } from './stop.ts'
@@ -57,6 +57,8 @@ function program(): Command {
   samsa.addCommand(produceCommand())
   samsa.addCommand(consumeCommand())
   samsa.addCommand(groupsCommand())
+  samsa.addCommand(configsCommand())
+  samsa.addCommand(reassignCommand())
   samsa.addCommand(clusterCommand())
   samsa.addCommand(completionCommand(samsa))
   return inherit(samsa)

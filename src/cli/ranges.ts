@@ -1,5 +1,10 @@
+export interface Place {
+  readonly topic: string
+  readonly partition: number
+}
+
 /** Many partitions in few characters: `orders:0-3,5 payments:1`. Pure. */
-export function formatRanges(partitions: readonly { readonly topic: string; readonly partition: number }[]): string {
+export function formatRanges(partitions: readonly Place[]): string {
   const byTopic = Map.groupBy(partitions, ({ topic }) => topic)
   return Array.from(byTopic, ([topic, list]) => `${topic}:${runsOf(list.map(({ partition }) => partition))}`)
     .sort()

@@ -146,6 +146,12 @@ class SimulatedLogger implements Logger {
     this.#print('error', message, error)
   }
 
+  /** Everything is kept: `--log` decides what is shown. */
+  readonly level = 'debug'
+  readonly children: ReadonlyMap<string, Logger> = new Map()
+
+  setLevel(): void {}
+
   named(name: string): Logger {
     return this.#incarnation.alive ? new SimulatedLogger(this.#incarnation, `${this.#name} ${name}`) : silentLogger
   }

@@ -6,8 +6,12 @@ import { IncrementalAlterConfigs } from '#protocol/messages/incremental-alter-co
 import type { CallOptions, Cluster } from '../cluster/index.ts'
 import { KafkaError, kafkaError } from '../errors.ts'
 
-/** A topic by name, a broker by id, or what holds for all brokers that say nothing else. */
-export type ConfigResource = { readonly topic: string } | { readonly broker: number } | { readonly broker: 'default' }
+/** A topic by name, a broker by id, what holds for all brokers that say nothing else, or the levels of a broker's loggers (KIP-412). */
+export type ConfigResource =
+  | { readonly topic: string }
+  | { readonly broker: number }
+  | { readonly broker: 'default' }
+  | { readonly loggersOf: number }
 
 /**
  * Where a value comes from: the topic, the broker or all brokers as they were altered at run time, the broker's file, or Kafka's default;
@@ -41,6 +45,7 @@ export interface DescribeConfigOptions extends CallOptions {
 
 const RESOURCE_TOPIC = 2
 const RESOURCE_BROKER = 4
+const RESOURCE_BROKER_LOGGER = 8
 const OPERATION = { set: 0, delete: 1, append: 2, subtract: 3 } as const
 /** By the number in the answer. */
 const SOURCES: readonly (ConfigSource | null)[] = [null, 'topic', 'broker', 'allBrokers', 'file', 'default', 'logger']
@@ -86,12 +91,19 @@ export class ConfigAdmin {
 /** What belongs to one broker is asked of that one, and the rest of any. */
 function placeOf(resource: ConfigResource): { resourceType: number; resourceName: string; nodeId: number | null } {
   if ('topic' in resource) return { resourceType: RESOURCE_TOPIC, resourceName: resource.topic, nodeId: null }
+  if ('loggersOf' in resource)
+    return {
+      resourceType: RESOURCE_BROKER_LOGGER,
+      resourceName: String(resource.loggersOf),
+      nodeId: resource.loggersOf,
+    }
   if (resource.broker === 'default') return { resourceType: RESOURCE_BROKER, resourceName: '', nodeId: null }
   return { resourceType: RESOURCE_BROKER, resourceName: String(resource.broker), nodeId: resource.broker }
 }
 
 function nameOf(resource: ConfigResource): string {
-  return 'topic' in resource ? `topic ${resource.topic}` : `broker ${resource.broker}`
+  if ('topic' in resource) return `topic ${resource.topic}`
+  return 'loggersOf' in resource ? `loggers of broker ${resource.loggersOf}` : `broker ${resource.broker}`
 }
 
 function operationOf(change: ConfigChange): { configOperation: number; value: string | null } {

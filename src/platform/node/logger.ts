@@ -4,12 +4,24 @@ const RANK: Record<LogLevel, number> = { debug: 0, info: 1, warn: 2, error: 3 }
 
 /** One line per message on stderr: time (UTC), level, name, message. An error's stack follows its line. */
 export class NodeLogger implements Logger {
-  readonly #level: LogLevel
+  readonly children = new Map<string, NodeLogger>()
   readonly #name: string
+  /** Whose level holds where there is none. */
+  readonly #parent: NodeLogger | null
+  #level: LogLevel | null
 
-  constructor(level: LogLevel, name: string) {
+  constructor(level: LogLevel | null, name: string, parent: NodeLogger | null = null) {
     this.#level = level
     this.#name = name
+    this.#parent = parent
+  }
+
+  get level(): LogLevel {
+    return this.#level ?? this.#parent?.level ?? 'info'
+  }
+
+  setLevel(level: LogLevel | null): void {
+    this.#level = level
   }
 
   debug(message: string): void {
@@ -29,11 +41,16 @@ export class NodeLogger implements Logger {
   }
 
   named(name: string): Logger {
-    return new NodeLogger(this.#level, this.#name === '' ? name : `${this.#name} ${name}`)
+    let child = this.children.get(name)
+    if (child === undefined) {
+      child = new NodeLogger(null, this.#name === '' ? name : `${this.#name} ${name}`, this)
+      this.children.set(name, child)
+    }
+    return child
   }
 
   #print(level: LogLevel, message: string): void {
-    if (RANK[level] < RANK[this.#level]) return
+    if (RANK[level] < RANK[this.level]) return
     const name = this.#name === '' ? '' : `[${this.#name}] `
     process.stderr.write(`${new Date().toISOString()} ${level.toUpperCase().padEnd(5)} ${name}${message}\n`)
   }
