@@ -36,7 +36,7 @@ export class DynamicConfig {
     const { texts } = this.#config
     if (sameTexts(texts.perBroker, perBroker) && sameTexts(texts.clusterDefault, clusterDefault)) return
     try {
-      this.#config = brokerConfig({ given: texts.given, perBroker, clusterDefault })
+      this.#config = brokerConfig({ ...texts, perBroker, clusterDefault })
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error
       this.#logger.warn(`the changed configuration in ZooKeeper is not obeyed: ${error.message}`)

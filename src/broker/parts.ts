@@ -28,7 +28,7 @@ import { joinReplicaManager } from './replication-join.ts'
 import type { BrokerServices } from './services.ts'
 import { TopicAdministration } from './topic-administration.ts'
 import { TopicConfigStore } from './topic-configs.ts'
-import { zooKeeperTlsOf } from './zookeeper-tls.ts'
+import { zooKeeperLoginOf, zooKeeperTlsOf } from './zookeeper-security.ts'
 
 export interface BrokerOptions {
   /** Seeded faults, for the simulation. */
@@ -265,8 +265,10 @@ function channelOptions(config: BrokerConfig, clientId: string): ChannelOptions 
 
 async function connectZooKeeper(platform: Platform, config: BrokerConfig): Promise<ZooKeeperClient> {
   const tls = zooKeeperTlsOf(platform.files, config)
+  const sasl = zooKeeperLoginOf(platform.files, config)
   return await ZooKeeperClient.connect(platform, {
     ...(tls !== null && { tls }),
+    ...(sasl !== null && { sasl }),
     connect: config.zookeeperConnect,
     sessionTimeoutMs: config.zookeeperSessionTimeoutMs,
     connectionTimeoutMs: config.zookeeperConnectionTimeoutMs ?? config.zookeeperSessionTimeoutMs,

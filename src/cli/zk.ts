@@ -4,7 +4,6 @@ import { createInterface } from 'node:readline'
 import { nodePlatform } from '#platform/node'
 
 import { Stopped, stopRequested } from './stop.ts'
-import { UserError } from './user-error.ts'
 import { clientSecurityOf } from './zk/client-configuration.ts'
 import { TerminalOutput, interact } from './zk/interactive.ts'
 import { Shell, type ShellOutput } from './zk/shell.ts'
@@ -19,7 +18,7 @@ export interface ZkOptions {
   json?: true
 }
 
-/** Resolves with the exit code: 1 when a command failed. */
+/** Resolves when the session is closed; the exit code is 1 when a command failed. Throws `UserError`, `Stopped`. */
 export async function zk(command: readonly string[], options: ZkOptions): Promise<void> {
   const isInteractive = command.length === 0 && process.stdin.isTTY && process.stdout.isTTY && options.json !== true
   const terminal = new TerminalOutput(process.stdout)
@@ -97,7 +96,8 @@ async function untilStopped(signal: AbortSignal, work: () => Promise<boolean>): 
 function plainOutput(): ShellOutput {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') process.exit()
-    throw new UserError(`the output cannot be written: ${error.message}`)
+    process.stderr.write(`samsa: the output cannot be written: ${error.message}\n`)
+    process.exit(1)
   })
   return {
     out(text) {

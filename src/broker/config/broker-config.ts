@@ -54,6 +54,8 @@ export interface BrokerTexts {
   readonly perBroker: ReadonlyMap<string, string>
   readonly clusterDefault: ReadonlyMap<string, string>
   readonly given: ReadonlyMap<string, string>
+  /** Java's command line (`KAFKA_OPTS`), where people name the file with the login for ZooKeeper. */
+  readonly javaOptions: string
 }
 
 /**
@@ -69,7 +71,8 @@ export function parseServerProperties(
   const given = parseProperties(text)
   for (const [name, value] of configurationsOfEnvironment(env)) given.set(name, value)
   for (const [name, value] of Object.entries(overrides)) given.set(name, value)
-  return brokerConfig({ given, perBroker: new Map(), clusterDefault: new Map() })
+  const javaOptions = env['KAFKA_OPTS'] ?? ''
+  return brokerConfig({ given, perBroker: new Map(), clusterDefault: new Map(), javaOptions })
 }
 
 export function brokerConfig(texts: BrokerTexts): BrokerConfig {

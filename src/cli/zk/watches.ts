@@ -14,35 +14,26 @@ const TYPE_OF_FLAG: readonly [flag: string, type: WatcherType][] = [
   ['r', WatcherType.persistentRecursive],
 ]
 
+const WATCHING: Omit<ShellCommand, 'name' | 'description'> = {
+  usage: '[-m mode] path',
+  values: ['m'],
+  words: [1, 1],
+  choices: Object.keys(MODES),
+  async run(shell, call) {
+    const path = checkedPath(call.words[0]!)
+    const mode = modeOf(call)
+    await shell.zk.addWatch(path, MODES[mode], shell.watcher)
+    return { path, mode }
+  },
+}
+
 export const watchCommands: readonly ShellCommand[] = [
   {
+    ...WATCHING,
     name: 'addWatch',
-    usage: '[-m mode] path',
     description: `watch a path for good (-m: ${Object.keys(MODES).join(' or ')}, the default)`,
-    values: ['m'],
-    words: [1, 1],
-    choices: Object.keys(MODES),
-    async run(shell, call) {
-      const path = checkedPath(call.words[0]!)
-      const mode = modeOf(call)
-      await shell.zk.addWatch(path, MODES[mode], shell.watcher)
-      return { path, mode }
-    },
   },
-  {
-    name: 'watch',
-    usage: '[-m mode] path',
-    description: 'as addWatch; as the only command it goes on until Ctrl-C',
-    values: ['m'],
-    words: [1, 1],
-    choices: Object.keys(MODES),
-    async run(shell, call) {
-      const path = checkedPath(call.words[0]!)
-      const mode = modeOf(call)
-      await shell.zk.addWatch(path, MODES[mode], shell.watcher)
-      return { path, mode }
-    },
-  },
+  { ...WATCHING, name: 'watch', description: 'as addWatch; as the only command it goes on until Ctrl-C' },
   {
     name: 'removewatches',
     usage: 'path [-c|-d|-p|-r|-a] [-l]',

@@ -439,7 +439,8 @@ function rollingMajority(faults: EnsembleFaulter): Fault {
 }
 
 /**
- * Proposals that only their leader has: whoever comes after it must not know them, and it must forget them (TRUNC).
+ * Proposals that only their leader has: whoever comes after it must not know them, and it must forget them: by TRUNC if it is back
+ * before the next epoch has transactions of its own, by SNAP later.
  *
  * 1. nothing gets from the leader to the other servers, while its clients go on
  * 2. the leader dies; the others are heard again, elect one of them, and go on
@@ -450,6 +451,12 @@ function leaderLeftAlone(faults: EnsembleFaulter): Fault {
   const leader = faults.leader()
   const rest = others(faults, leader.process)
   world.cut([leader.process], rest, random.chance(0.5) ? QUORUM_PORT : null)
+  const returnAfterAnother = (): void => {
+    if (faults.isStopped || leader.process.isRunning) return
+    const isLed = ensemble.machines.some((machine) => viewOf(machine)?.role === 'leader')
+    if (isLed) world.after(random.pick([0, 0, 10, 500]), () => faults.isStopped || ensemble.start(leader))
+    else world.after(5, returnAfterAnother)
+  }
   return story(
     faults,
     leader.process.name,
@@ -462,9 +469,11 @@ function leaderLeftAlone(faults: EnsembleFaulter): Fault {
           if (random.chance(0.5)) ensemble.crash(leader)
           else ensemble.powerFail(leader)
           world.mend([leader.process], rest)
+          for (const machine of ensemble.machines) if (machine !== leader) ensemble.start(machine)
+          returnAfterAnother()
         },
       ],
-      [random.between(500, 2500), () => ensemble.start(leader)],
+      [random.between(1500, 2500), () => {}],
     ],
     () => {
       world.mend([leader.process], rest)

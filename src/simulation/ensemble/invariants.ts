@@ -78,7 +78,7 @@ export class Invariants {
   /** The last transaction that any server in office has delivered, and of each epoch how many. */
   #lastDelivered = 0n
   readonly #delivered = new Map<bigint, bigint>()
-  readonly #digests = new Map<bigint, { digest: bigint; server: string }>()
+  readonly #trees = new Map<bigint, { digest: bigint; sessions: number; server: string }>()
   readonly #proposed = new Map<bigint, Proposed>()
   /** By follower: the highest zxid that it has acknowledged to the leader of the epoch of that zxid. */
   readonly #acknowledged = new Map<string, bigint>()
@@ -131,7 +131,7 @@ export class Invariants {
     this.#note(seen, machine, view)
     if (view.role === 'leader') this.#deliver(seen.lastTxn, view.epoch)
     this.#checkDelivered(machine, seen.lastTxn)
-    this.#checkDigest(machine, seen.lastTxn, view.digest)
+    this.#checkTree(machine, seen.lastTxn, view)
   }
 
   #note(seen: Seen, machine: ServerMachine, view: ServerView | null): void {
@@ -253,12 +253,16 @@ export class Invariants {
       this.#add(`PrefixConsistency: ${machine.process.name} serves ${hex(zxid)}, which is not delivered`)
   }
 
-  #checkDigest(machine: ServerMachine, zxid: bigint, digest: bigint): void {
+  #checkTree(machine: ServerMachine, zxid: bigint, { digest, sessions }: ServerView): void {
     const { name } = machine.process
-    const known = this.#digests.get(zxid)
-    if (known === undefined) this.#digests.set(zxid, { digest, server: name })
+    const known = this.#trees.get(zxid)
+    if (known === undefined) this.#trees.set(zxid, { digest, sessions: sessions.size, server: name })
     else if (known.digest !== digest)
       this.#add(`Agreement: at ${hex(zxid)} ${name} has another tree than ${known.server}`)
+    else if (known.sessions !== sessions.size)
+      this.#add(
+        `Agreement: at ${hex(zxid)} ${name} has ${sessions.size} sessions, ${known.server} has ${known.sessions}`,
+      )
   }
 
   /** What the disk holds is unknown: the server must not go on. */

@@ -53,7 +53,7 @@ const LOADS = [
 ]
 const SETUP_MS_MAX = 15_000
 const FAULTS_MS = 12_000
-const FAULT_EVERY_MS = 900
+const FAULT_EVERY_MS = [900, 900, 350]
 /** After the last fault everything must have found back within this: restarts, an election, synchronisation, reconnections. */
 const RECOVERY_MS_MAX = 15_000
 /** How late the last server may be started. */
@@ -112,7 +112,7 @@ class EnsembleRun {
       for (const name of this.#clientNames) this.#startClient(name)
       const processes = this.#clientNames.map((name) => this.#world.process(name))
       this.#faulter = new EnsembleFaulter(this.#ensemble, processes, {
-        everyMs: FAULT_EVERY_MS,
+        everyMs: this.#world.random.fork('pace').pick(FAULT_EVERY_MS),
         startClient: ({ name }) => this.#startClient(name),
       })
       this.#tap.onSynchronisation = (learner, leader) => this.#faulter!.onSynchronisation(learner, leader)

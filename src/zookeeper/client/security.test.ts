@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 
-import type { TlsConnectOptions } from '#platform'
+import { silentLogger, type TlsConnectOptions } from '#platform'
 import { nodePlatform } from '#platform/node'
 import { World } from '#simulation'
 import { readAuthorities, readIdentity } from '#security/tls'
@@ -16,7 +16,7 @@ import { ScriptedServer } from './scripted-server.ts'
 import type { ZooKeeperOptions } from './session.ts'
 
 const STORES = join(import.meta.dirname, '../../security/tls/testdata')
-const platform = nodePlatform({ logLevel: 'silent' })
+const platform = { ...nodePlatform({ logLevel: 'error' }), logger: silentLogger }
 const folder = mkdtempSync(join(tmpdir(), 'samsa-'))
 let server: ZooKeeperServer
 

@@ -24,6 +24,7 @@ export class CommittedLog implements Iterable<CommittedTxn> {
   #entries: CommittedTxn[] = []
   #start = 0
   #bytes = 0
+  #before: bigint | null = null
 
   constructor(countMax: number, bytesMax = BYTES_MAX) {
     this.#countMax = countMax
@@ -44,9 +45,20 @@ export class CommittedLog implements Iterable<CommittedTxn> {
     return this.size === 0 ? 0n : this.#entries.at(-1)!.zxid
   }
 
+  /** What comes right before the oldest transaction; null where it is not known. */
+  get before(): bigint | null {
+    return this.#before
+  }
+
+  /** The data go on from a snapshot as of this transaction, and nothing lies between it and what is here. */
+  startsAfter(zxid: bigint): void {
+    if (this.#before === null && (this.size === 0 || follows(this.min, zxid))) this.#before = zxid
+  }
+
   add(zxid: bigint, bytes: Uint8Array): void {
     if (this.#countMax === 0) return
-    if (this.size > 0 && !follows(zxid, this.max)) this.clear()
+    const last = this.size > 0 ? this.max : this.#before
+    if (last !== null && !follows(zxid, last)) this.clear()
     this.#entries.push({ zxid, bytes })
     this.#bytes += bytes.length
     while (this.size > this.#countMax || (this.#bytes > this.#bytesMax && this.size > 1)) this.#forgetOldest()
@@ -56,6 +68,7 @@ export class CommittedLog implements Iterable<CommittedTxn> {
   }
 
   #forgetOldest(): void {
+    this.#before = this.min
     this.#bytes -= this.#entries[this.#start]!.bytes.length
     this.#entries[this.#start++] = FORGOTTEN
   }
@@ -64,6 +77,7 @@ export class CommittedLog implements Iterable<CommittedTxn> {
     this.#entries = []
     this.#start = 0
     this.#bytes = 0
+    this.#before = null
   }
 
   /** Oldest first. */

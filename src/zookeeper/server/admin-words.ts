@@ -89,10 +89,10 @@ function summary(view: AdminView): string {
   const { latency, received, sent } = view.stats
   const leadership = view.ensemble?.leadership ?? null
   return (
-    `Latency min/avg/max: ${Math.floor(latency.minMs)}/${new Decimal(latency.averageMs)}/${Math.floor(latency.maxMs)}\n` +
+    `Latency min/avg/max: ${Math.floor(latency.minMs)}/${new Decimal(latency.averageMs).toString()}/${Math.floor(latency.maxMs)}\n` +
     `Received: ${received}\nSent: ${sent}\nConnections: ${view.connectionCount}\nOutstanding: ${view.outstanding}\n` +
     `Zxid: ${hex(view.tree.lastZxid)}\nMode: ${view.role}\nNode count: ${view.tree.nodeCount}\n` +
-    (leadership === null ? '' : `Proposal sizes last/min/max: ${leadership.proposals}\n`)
+    (leadership === null ? '' : `Proposal sizes last/min/max: ${leadership.proposals.toString()}\n`)
   )
 }
 

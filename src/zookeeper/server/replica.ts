@@ -188,6 +188,7 @@ export class Replica {
       throw error
     }
     this.committed.clear()
+    this.committed.startsAfter(tree.lastZxid)
     this.#goOnFrom(tree)
   }
 
@@ -258,6 +259,7 @@ async function load(platform: Platform, config: ZooKeeperConfig, committed: Comm
     committed.add(zxid, bytes),
   )
   const { tree, snapshotZxid, replayed } = recovered
+  committed.startsAfter(snapshotZxid)
   setConfig(tree, platform, config)
   platform.logger.info(
     `${tree.nodeCount} znodes and ${tree.sessions.size} sessions from snapshot ${hex(snapshotZxid)} and ${replayed} transactions after it, ` +

@@ -200,7 +200,7 @@ test('a certificate is an id, spelt as Java spells it', async () => {
   assert.deepEqual(await whoIs(root), ['super:CN=server,O=Samsa,C=CH', 'x509:CN=server,O=Samsa,C=CH'])
 })
 
-test('no session comes of a handshake that fails, and nobody else notices', async () => {
+test('no session comes of a handshake that fails, and nobody else notices (ZOOKEEPER-3905)', async () => {
   const server = await start(TLS)
   const before = await connect(server.securePort, tls('client.pem'))
   const zxid = server.tree.lastZxid

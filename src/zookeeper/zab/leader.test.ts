@@ -6,6 +6,7 @@ import { LoggedTxn, OpCode } from '#zookeeper/protocol'
 
 import { NO_ENSEMBLE_FAULTS, type EnsembleFaults } from './faults.ts'
 import { Leader, type LeaderEffect } from './leader.ts'
+import type { LearnerRole } from './learner.ts'
 import {
   PacketType,
   ackEpochPacket,
@@ -54,7 +55,11 @@ class Stage {
 
   connect(
     link: number,
-    { sid = link, role = 'follower' as 'follower' | 'observer', acceptedEpoch = 1 } = {},
+    {
+      sid = link,
+      role = 'follower',
+      acceptedEpoch = 1,
+    }: { sid?: number; role?: LearnerRole; acceptedEpoch?: number } = {},
   ): string[] {
     this.leader.onConnected(link, this.nowMs)
     return this.receive(link, learnerInfoPacket(role, { sid, acceptedEpoch, configVersion: 0n }))

@@ -24,6 +24,7 @@ interface Row {
   peer: bigint
   lastZxid?: bigint
   committed?: readonly LoggedBytes[]
+  beforeZxid?: bigint
   disk?: readonly LoggedBytes[]
   plan: string
 }
@@ -47,7 +48,15 @@ const ROWS: readonly Row[] = [
     plan: 'trunc 2:5, 5',
   },
   { name: 'lags, on disk', peer: zxid(2, 3), plan: 'diff 3:4, 10' },
-  { name: 'lags right before what is in memory', peer: zxid(2, 4), plan: 'diff 3:4, 9' },
+  { name: 'lags right before what is in memory', peer: zxid(2, 4), disk: [], plan: 'diff 3:4, 9' },
+  {
+    name: 'lags right before what is in memory, as the beginning of an epoch',
+    peer: zxid(3, 0),
+    committed: range(3, 1, 4),
+    beforeZxid: zxid(3, 0),
+    disk: [],
+    plan: 'diff 3:4, 4',
+  },
   { name: 'lags, and the disk does not go back so far', peer: zxid(1, 9), plan: 'snap' },
   { name: 'is new', peer: 0n, plan: 'snap' },
   { name: 'is new, like the leader', peer: 0n, lastZxid: 0n, committed: [], disk: [], plan: 'diff 0:0, 0' },
@@ -94,9 +103,17 @@ const ROWS: readonly Row[] = [
   },
 ]
 
-for (const { name, peer, lastZxid = zxid(3, 4), committed = COMMITTED, disk = DISK, plan } of ROWS)
+for (const {
+  name,
+  peer,
+  lastZxid = zxid(3, 4),
+  committed = COMMITTED,
+  beforeZxid = zxid(2, 4),
+  disk = DISK,
+  plan,
+} of ROWS)
   test(`a learner that ${name}`, () => {
-    const found = syncPlan(peer, { lastZxid, committed, logAfter: onDisk(disk) })
+    const found = syncPlan(peer, { lastZxid, committed, beforeZxid, logAfter: onDisk(disk) })
     assert.equal(shown(found), plan)
     if (found.kind === 'snap' || found.transactions.length === 0) return
     // Nothing is left out, and all of it comes (ZOOKEEPER-4925).

@@ -4,6 +4,7 @@
  *     the learner's last transaction P                            it gets
  *     is the leader's last                                        DIFF, nothing more
  *     is beyond the leader's last, and a transaction              TRUNC to the leader's last
+ *     is right before the log in memory                           DIFF, and all of that
  *     is within the log in memory, and in it                      DIFF, and what follows P
  *     is within the log in memory, and begins an epoch            DIFF, and what follows P
  *     is within, not in it, and before it is one of its epoch     TRUNC to that one, and what follows it
@@ -13,6 +14,7 @@
  * "Begins an epoch": low half zero. No transaction has such a zxid; a server has it from the snapshot of a leader that had
  * not proposed anything yet. It cannot be cut off, and it cannot be found in a log.
  * "Of its epoch": a TRUNC across epochs is not sent, since nobody knows what the learner has of the earlier one.
+ * "Right before": ours; after a snapshot Apache's servers do not know what the first transaction in memory follows.
  * Source: LearnerHandler.syncFollower and queueCommittedProposals.
  */
 import { counterOf, epochOf } from './packets.ts'
@@ -28,6 +30,8 @@ export interface History {
   readonly lastZxid: bigint
   /** The last committed transactions, in order and without a gap. The last of them is `lastZxid`, or an epoch has begun since. */
   readonly committed: readonly LoggedBytes[]
+  /** What the first of them follows, where that is known: a transaction, or the beginning of an epoch. */
+  readonly beforeZxid: bigint | null
   /**
    * What follows `zxid` on disk, without a gap, at least up to the first of `committed`; null where the log does not hold
    * `zxid` itself, or where it would be longer than is worth it.
@@ -42,12 +46,13 @@ export type SyncPlan =
   | { readonly kind: 'snap' }
 
 export function syncPlan(peerZxid: bigint, history: History): SyncPlan {
-  const { committed, lastZxid } = history
+  const { committed, lastZxid, beforeZxid } = history
   const min = committed[0]?.zxid ?? lastZxid
   const max = committed.at(-1)?.zxid ?? lastZxid
   const beginsEpoch = counterOf(peerZxid) === 0
   if (peerZxid === lastZxid) return { kind: 'diff', zxid: peerZxid, transactions: [] }
   if (peerZxid > max) return beginsEpoch ? { kind: 'snap' } : { kind: 'trunc', zxid: max, transactions: [] }
+  if (peerZxid === beforeZxid) return { kind: 'diff', zxid: max, transactions: committed }
   if (peerZxid >= min) return planWithin(peerZxid, beginsEpoch, committed, max)
   const onDisk = history.logAfter(peerZxid)
   if (onDisk === null) return { kind: 'snap' }

@@ -88,12 +88,12 @@ async function withLoad(
   }
 }
 
-/** Every writer has so many more writes acknowledged. */
+/** Two writers at least have so many more writes acknowledged: there may be one whose server does not run. */
 async function goesOn(load: Load, writes: number): Promise<void> {
-  const wanted = Math.min(...load.acknowledgedByEach) + writes
+  const before = load.acknowledgedByEach
   await until(
-    'something is written through every server that runs',
-    () => load.acknowledgedByEach.filter((count) => count >= wanted).length >= 2,
+    'it is written on',
+    () => load.acknowledgedByEach.filter((count, index) => count >= before[index]! + writes).length >= 2,
     60_000,
   )
 }

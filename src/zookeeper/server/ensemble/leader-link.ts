@@ -18,7 +18,8 @@ import type { EnsembleMember } from '../ensemble-config.ts'
 import type { LearnerOffice, TermContext } from './office.ts'
 import { PacketSocket } from './packet-socket.ts'
 
-const CONNECT_ATTEMPTS = 5
+/** As Apache's; but a server of Apache's leads only after 200 ms, and a slow machine takes longer: so a tick at least. */
+const CONNECT_ATTEMPTS_MIN = 5
 const CONNECT_PAUSE_MS = 100
 
 interface Revalidation {
@@ -78,17 +79,24 @@ export class LearnerTerm {
     this.#end(reason, false)
   }
 
+  /** The leader itself looks for one, in a later round than the one that elected it: it will not come any more. */
+  onLeaderLooksAnew(): void {
+    if (this.#machine === null) this.#end(`server ${this.#leader.sid} looks for a leader itself`, false)
+  }
+
   /** The leader may not be there yet. */
   async #connect(network: Network): Promise<Socket> {
     const { ensemble, tickTimeMs, platform } = this.#context
     const { host, quorumPort: port } = this.#leader
     const { signal } = this.#abort
-    const deadlineMs = this.#now() + (ensemble.connectToLearnerMasterLimit || ensemble.initLimit) * tickTimeMs
+    const startMs = this.#now()
+    const deadlineMs = startMs + (ensemble.connectToLearnerMasterLimit || ensemble.initLimit) * tickTimeMs
     for (let attempt = 1; ; attempt++) {
       try {
         return await network.connect({ host, port, timeoutMs: Math.max(1, deadlineMs - this.#now()), signal })
       } catch (error) {
-        const isLast = attempt === CONNECT_ATTEMPTS || this.#now() + CONNECT_PAUSE_MS > deadlineMs
+        const isPatient = attempt < CONNECT_ATTEMPTS_MIN || this.#now() - startMs < tickTimeMs
+        const isLast = !isPatient || this.#now() + CONNECT_PAUSE_MS > deadlineMs
         if (isLast || signal.aborted) throw error
       }
       await sleep(platform.clock, CONNECT_PAUSE_MS, signal)

@@ -287,6 +287,7 @@ export class LeaderTerm {
     const plan = syncPlan(peerZxid, {
       lastZxid: replica.lastAppliedZxid,
       committed: [...replica.committed],
+      beforeZxid: replica.committed.before,
       logAfter: (zxid) => allOf(bytesMax <= 0 ? null : replica.logAfter(zxid, bytesMax)),
     })
     const { socket } = link

@@ -265,7 +265,10 @@ export class QuorumPeer {
     if (this.#closing.signal.aborted) return
     const { quorum } = this.#context.ensemble
     const isNewRound = notification.state === 'looking' && notification.electionEpoch > this.currentVote.electionEpoch
-    if (this.#term instanceof LeaderTerm && isNewRound && quorum.isVoter(from)) this.#term.onVoterLooksAnew()
+    if (isNewRound && quorum.isVoter(from)) {
+      if (this.#term instanceof LeaderTerm) this.#term.onVoterLooksAnew()
+      else if (this.#term?.leaderSid === from) this.#term.onLeaderLooksAnew()
+    }
     this.#election.onNotification(from, notification, this.#now())
     this.#drainElection()
   }
