@@ -32,7 +32,7 @@ export async function gated<T>(measure: () => Promise<T>, open = false): Promise
 }
 
 /** Waits until others are quiet; goes on all the same after a time, since the measurement is judged by itself. */
-async function quiet(): Promise<void> {
+export async function quiet(): Promise<void> {
   const deadline = performance.now() + QUIET_TIMEOUT_MS
   while (performance.now() < deadline) {
     const before = sample()

@@ -16,6 +16,7 @@ import { DescribeConfigs } from '#protocol/messages/describe-configs'
 import { DescribeLogDirs } from '#protocol/messages/describe-log-dirs'
 import { Fetch } from '#protocol/messages/fetch'
 import { FindCoordinator } from '#protocol/messages/find-coordinator'
+import { ApiVersions } from '#protocol/messages/api-versions'
 import { IncrementalAlterConfigs } from '#protocol/messages/incremental-alter-configs'
 import { InitProducerId } from '#protocol/messages/init-producer-id'
 import { ListOffsets } from '#protocol/messages/list-offsets'
@@ -389,7 +390,8 @@ test('controllers of the past and requests for earlier lives are refused', async
 
 test('a dynamic configuration of all brokers is obeyed, and shown with its source', async (t) => {
   const world = await cluster(t)
-  const connection = world.connect(await world.start(1, { 'message.max.bytes': '3000' }))
+  const broker = await world.start(1, { 'message.max.bytes': '3000' })
+  const connection = world.connect(broker)
   await untilController(connection)
   await createTopic(connection, 'd')
   const change = (resourceName: string, name: string, value: string) =>
@@ -421,6 +423,20 @@ test('a dynamic configuration of all brokers is obeyed, and shown with its sourc
       ['ssl.key.password', null, 5, []],
     ],
   )
+  // One connection is open: with this bound there is no other one.
+  assert.equal((await change('', 'max.connections', '1')).responses[0]!.errorCode, 0)
+  for (let attempt = 0; attempt < 200; attempt++) {
+    const refused = await world
+      .connect(broker)
+      .send(ApiVersions, {})
+      .then(
+        () => false,
+        () => true,
+      )
+    if (refused) return
+    await new Promise((resolve) => setTimeout(resolve, 25))
+  }
+  assert.fail('connections are taken beyond the new bound')
 })
 
 test('every version of every API that is advertised has an answer', async (t) => {

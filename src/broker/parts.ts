@@ -122,6 +122,7 @@ interface Base {
   readonly config: BrokerConfig
   readonly ports: ReadonlyMap<string, number>
   readonly zk: ZooKeeperClient
+  readonly rpc: RpcServer
   readonly topicConfigs: TopicConfigStore
   readonly logs: LogManager
 }
@@ -176,7 +177,14 @@ function joinWorkingParts(base: Base, onOpened: OnOpened): WorkingParts {
   const controller = new Controller(
     platform,
     zk.retrying,
-    { ...config, brokerId, interBrokerListenerName: config.interBrokerListener },
+    {
+      ...config,
+      brokerId,
+      interBrokerListenerName: config.interBrokerListener,
+      get uncleanLeaderElectionEnable() {
+        return dynamic.config.uncleanLeaderElectionEnable
+      },
+    },
     { controlChannel: (target) => controlChannel(platform, target, channelOptions(config, String(brokerId))) },
   )
   onOpened(() => controller.close())
@@ -189,12 +197,17 @@ function joinWorkingParts(base: Base, onOpened: OnOpened): WorkingParts {
   return { metadata, registration, controllerClient, replicas, groups, controller, features, changes }
 }
 
-function listenToEachOther({ dynamic, topicConfigs }: Base, working: WorkingParts): void {
+/** What may change while the broker runs reaches those who obey it. */
+function listenToEachOther({ dynamic, topicConfigs, logs, rpc }: Base, working: WorkingParts): void {
   const { metadata, replicas, groups, controller } = working
   throttle(replicas, dynamic.config)
   dynamic.onChange((changed) => {
     topicConfigs.setBrokerTexts(changed.texts)
     throttle(replicas, changed)
+    replicas.setFetcherCount(changed.numReplicaFetchers)
+    logs.setProducerIdExpiration(changed.producerIdExpirationMs)
+    rpc.setConnectionLimits(changed)
+    if (changed.uncleanLeaderElectionEnable) controller.onUncleanLeaderElectionEnabled(null)
   })
   topicConfigs.onChange((topic, topicConfig) => {
     replicas.topicConfigChanged(topic)

@@ -61,7 +61,7 @@ export class ActiveController {
       this.#onResponse(response),
     )
     const send = (batch: ControlBatch): void => channels.send(batch.requests(config))
-    const uncleanByDefault = config.uncleanLeaderElectionEnable
+    const uncleanByDefault = (): boolean => config.uncleanLeaderElectionEnable
     const machines = new StateMachines({ context, store, logger, send, uncleanByDefault })
     this.#parts = parts
     this.context = context

@@ -38,14 +38,14 @@ export class StateMachines {
   readonly #store: ControllerStore
   readonly #logger: Logger
   readonly #send: (batch: ControlBatch) => void
-  readonly #uncleanByDefault: boolean
+  readonly #uncleanByDefault: () => boolean
 
   constructor(parts: {
     context: ControllerContext
     store: ControllerStore
     logger: Logger
     send: (batch: ControlBatch) => void
-    uncleanByDefault: boolean
+    uncleanByDefault: () => boolean
   }) {
     this.#context = parts.context
     this.#store = parts.store
@@ -112,7 +112,7 @@ export class StateMachines {
 
   async #allowsUnclean(topic: string): Promise<boolean> {
     const own = (await this.#store.topicConfig(topic))['unclean.leader.election.enable']
-    return own === undefined ? this.#uncleanByDefault : own.trim().toLowerCase() === 'true'
+    return own === undefined ? this.#uncleanByDefault() : own.trim().toLowerCase() === 'true'
   }
 
   async #initialize(

@@ -15,18 +15,23 @@ export interface ConnectionLimitsOptions {
 
 /** Counts connections against their bounds. Several listeners of one server share it. */
 export class ConnectionLimits {
-  readonly #maxConnections: number
-  readonly #maxConnectionsPerIp: number
-  readonly #perIpOverrides: ReadonlyMap<string, number>
+  #maxConnections = Infinity
+  #maxConnectionsPerIp = Infinity
+  #perIpOverrides: ReadonlyMap<string, number> = new Map()
   readonly #onRefused: () => void
   readonly #countByIp = new Map<string, number>()
   #count = 0
 
   constructor(options: ConnectionLimitsOptions = {}) {
-    this.#maxConnections = options.maxConnections ?? Infinity
-    this.#maxConnectionsPerIp = options.maxConnectionsPerIp ?? Infinity
-    this.#perIpOverrides = options.perIpOverrides ?? new Map()
     this.#onRefused = options.onRefused ?? (() => {})
+    this.set(options)
+  }
+
+  /** Other bounds hold for connections from now on; those that are open stay. */
+  set(bounds: Omit<ConnectionLimitsOptions, 'onRefused'>): void {
+    this.#maxConnections = bounds.maxConnections ?? Infinity
+    this.#maxConnectionsPerIp = bounds.maxConnectionsPerIp ?? Infinity
+    this.#perIpOverrides = bounds.perIpOverrides ?? new Map()
   }
 
   get count(): number {

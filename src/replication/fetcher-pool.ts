@@ -20,10 +20,21 @@ export class FetcherPool {
   /** Partitions that follow a leader whose address is not known yet. */
   readonly #waiting = new Map<string, Partition>()
   readonly #followed = new Map<string, Partition>()
+  /** For each broker that is followed. */
+  #fetcherCount: number
   #isClosed = false
 
   constructor(options: FetcherPoolOptions) {
     this.#options = options
+    this.#fetcherCount = options.config.numReplicaFetchers
+  }
+
+  /** `num.replica.fetchers` has changed: partitions are spread anew. */
+  resize(fetcherCount: number): void {
+    if (fetcherCount === this.#fetcherCount) return
+    this.#fetcherCount = fetcherCount
+    for (const [key, partition] of new Map(this.#followed)) this.follow(key, partition)
+    this.closeIdle()
   }
 
   /** Follows the partition's present leader in its present epoch. */
@@ -36,7 +47,7 @@ export class FetcherPool {
       return
     }
     this.#followed.set(key, partition)
-    this.#fetcherFor(address, fetcherIdOf(partition, this.#options.config.numReplicaFetchers)).add(key, partition)
+    this.#fetcherFor(address, fetcherIdOf(partition, this.#fetcherCount)).add(key, partition)
   }
 
   remove(key: string): void {

@@ -147,6 +147,11 @@ export class ReplicaManager {
     this.#moveQuota.limit = moves
   }
 
+  /** `num.replica.fetchers` has changed. */
+  setFetcherCount(count: number): void {
+    this.#fetchers.resize(count)
+  }
+
   partition(topic: string, partition: number): Partition | null {
     return this.#partitions.get(partitionName(topic, partition)) ?? null
   }

@@ -1,7 +1,7 @@
 /**
  * The server's side of Kafka's protocol: listeners, connections and their bounds. What the requests mean is the handlers' affair.
  */
-import { ConnectionLimits, FramedListener } from '#net'
+import { ConnectionLimits, FramedListener, type ConnectionLimitsOptions } from '#net'
 import type { Platform } from '#platform'
 import type { AnyApi } from '#protocol'
 
@@ -35,6 +35,14 @@ export interface RpcLimits {
   readonly connectionsMaxIdleMs: number
 }
 
+function boundsOf(limits: RpcLimits): ConnectionLimitsOptions {
+  return {
+    maxConnections: limits.maxConnections,
+    maxConnectionsPerIp: limits.maxConnectionsPerIp,
+    perIpOverrides: limits.maxConnectionsPerIpByAddress,
+  }
+}
+
 export class RpcServer {
   readonly #platform: Platform
   readonly #limits: RpcLimits
@@ -51,11 +59,7 @@ export class RpcServer {
   constructor(platform: Platform, handlers: Iterable<RpcHandler>, limits: RpcLimits) {
     this.#platform = platform
     this.#limits = limits
-    this.#connectionLimits = new ConnectionLimits({
-      maxConnections: limits.maxConnections,
-      maxConnectionsPerIp: limits.maxConnectionsPerIp,
-      perIpOverrides: limits.maxConnectionsPerIpByAddress,
-    })
+    this.#connectionLimits = new ConnectionLimits(boundsOf(limits))
     const byKey = new Map<number, RpcHandler>()
     for (const handler of handlers) byKey.set(handler.api.key, handler)
     this.#owner = {
@@ -68,6 +72,11 @@ export class RpcServer {
       onEffectEnds: () => this.#onEffectEnds(),
       onClose: (connection) => this.#onClose(connection),
     }
+  }
+
+  /** The bounds on connections have changed; those that are open stay. */
+  setConnectionLimits(limits: RpcLimits): void {
+    this.#connectionLimits.set(boundsOf(limits))
   }
 
   get connectionCount(): number {

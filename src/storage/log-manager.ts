@@ -389,6 +389,11 @@ export class LogManager {
     this.#removals.add(timer)
   }
 
+  /** `producer.id.expiration.ms` has changed. */
+  setProducerIdExpiration(ms: number): void {
+    this.#environment.producerIdExpirationMs = ms
+  }
+
   topicConfigChanged(topic: string): void {
     const config = this.#options.topicConfig(topic)
     for (const log of this.#everyLog()) if (log.topic === topic) log.updateConfig(config)

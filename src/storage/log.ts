@@ -43,7 +43,7 @@ export interface LogEnvironment {
   readonly openSegments: OpenSegments
   readonly gather: WriteGather
   /** `producer.id.expiration.ms`. */
-  readonly producerIdExpirationMs: number
+  producerIdExpirationMs: number
   /** Uniform in [0, 1): spreads the rolling of segments by `segment.jitter.ms`. */
   random(): number
 }
