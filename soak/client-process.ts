@@ -25,6 +25,8 @@ export interface ClientReport {
   readonly heapBytes: number
   /** What the producer holds, and what the consumer has fetched ahead. */
   readonly bufferedBytes: number
+  /** The longest time, since it was last asked to begin anew, in which a partition acknowledged nothing, in ms. */
+  readonly longestPauseMs: number
   readonly faults: readonly string[]
   /** Everything was acknowledged and read. */
   readonly isComplete: boolean
@@ -48,6 +50,9 @@ class Clients {
   readonly #next: number[]
   readonly #expected: number[]
   readonly #faults: string[] = []
+  /** When each partition last acknowledged something. */
+  readonly #acknowledgedMs: number[]
+  #longestPauseMs = 0
   #acknowledged = 0
   #outstanding = 0
   #redelivered = 0
@@ -58,6 +63,7 @@ class Clients {
     const { bootstrapServers, partitions } = options
     this.#next = Array<number>(partitions).fill(0)
     this.#expected = Array<number>(partitions).fill(0)
+    this.#acknowledgedMs = Array<number>(partitions).fill(this.#platform.clock.monotonic())
     this.#producer = new Producer(this.#platform, {
       bootstrapServers,
       requestTimeoutMs: 5000,
@@ -110,6 +116,7 @@ class Clients {
       ({ offset }) => {
         this.#outstanding -= 1
         this.#acknowledged += 1
+        this.#noteAcknowledgement(partition)
         if (offset >= 0 && offset !== number) this.#fault(`record ${number} of ${partition} was put at ${offset}`)
       },
       (error: Error) => {
@@ -117,6 +124,18 @@ class Clients {
         this.#fault(`record ${number} of ${partition} was refused: ${error.message}`)
       },
     )
+  }
+
+  /** Pauses are counted anew from now on. */
+  beginAnew(): void {
+    this.#longestPauseMs = 0
+    this.#acknowledgedMs.fill(this.#platform.clock.monotonic())
+  }
+
+  #noteAcknowledgement(partition: number): void {
+    const nowMs = this.#platform.clock.monotonic()
+    this.#longestPauseMs = Math.max(this.#longestPauseMs, nowMs - this.#acknowledgedMs[partition]!)
+    this.#acknowledgedMs[partition] = nowMs
   }
 
   async #consume(): Promise<void> {
@@ -162,6 +181,7 @@ class Clients {
       residentBytes: rss,
       heapBytes: heapUsed,
       bufferedBytes: this.#producer.load.bufferedBytes + this.#consumer.load.bufferedBytes,
+      longestPauseMs: this.#longestPauseMs,
       faults: this.#faults,
       isComplete,
     }
@@ -169,7 +189,7 @@ class Clients {
 }
 
 const clients = new Clients(JSON.parse(process.argv[2]!) as ClientOptions)
-process.once('message', () => clients.stop())
+process.on('message', (word: 'stop' | 'begin anew') => (word === 'stop' ? clients.stop() : clients.beginAnew()))
 process.once('disconnect', () => process.exit(1))
 const report = await clients.run()
 process.send!(report, () => process.exit(0))

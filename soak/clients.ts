@@ -8,11 +8,9 @@
  * Prints a line a minute and a report; fails when a record was missed, doubled or refused, or when the clients' resident memory grew
  * by a MiB a minute or more in the last two thirds of a run of ten minutes and more.
  */
-import { fork, type ChildProcess } from 'node:child_process'
-import { join } from 'node:path'
-
 import { Cluster, sleep, type Server } from '../test/peers/index.ts'
-import type { ClientOptions, ClientReport } from './client-process.ts'
+import type { ClientReport } from './client-process.ts'
+import { ClientWatch, MIB, type Sample } from './client-watch.ts'
 
 export interface SoakOptions {
   readonly minutes: number
@@ -21,7 +19,6 @@ export interface SoakOptions {
 
 const TOPIC = 'soak'
 const PARTITIONS = 3
-const MIB = 2 ** 20
 const GROWTH_MIB_MAX = 1
 /** Of the run, before growth counts: heaps and buffers first find their size. */
 const WARM_UP = 1 / 3
@@ -32,13 +29,6 @@ const CALM_MS = 12_000
 /** Longer and shorter than the brokers' sessions. */
 const PAUSES_MS = [3000, 9000]
 const DOWN_MS = 4000
-const END_MS_MAX = 150_000
-
-interface Sample {
-  readonly minutes: number
-  readonly residentBytes: number
-}
-
 /** Returns the exit code. */
 export async function soakClients({ minutes, rate }: SoakOptions): Promise<number> {
   const cluster = await Cluster.start({
@@ -104,62 +94,6 @@ class Disturbance {
   }
 }
 
-/** The process of the clients, and what it told. */
-class ClientWatch {
-  readonly samples: Sample[] = []
-  readonly #child: ChildProcess
-  readonly #startedMs = performance.now()
-  readonly #minutes: number
-  readonly #ended: Promise<ClientReport>
-  #last: ClientReport | null = null
-  #minutesPrinted = 0
-
-  constructor(options: ClientOptions, minutes: number) {
-    this.#minutes = minutes
-    this.#child = fork(join(import.meta.dirname, 'client-process.ts'), [JSON.stringify(options)])
-    this.#child.on('message', (report: ClientReport) => this.#onReport(report))
-    this.#ended = new Promise((resolve, reject) => {
-      this.#child.on('exit', (code, signal) => {
-        if (code === 0 && this.#last !== null) resolve(this.#last)
-        else reject(new Error(`the clients ended with ${code ?? signal}`))
-      })
-    })
-    // Who stops it hears of it.
-    this.#ended.catch(() => {})
-  }
-
-  get hasEnded(): boolean {
-    return this.#child.exitCode !== null || this.#child.signalCode !== null
-  }
-
-  async stop(): Promise<ClientReport> {
-    if (!this.hasEnded) this.#child.send('stop')
-    const timer = setTimeout(() => this.kill(), END_MS_MAX)
-    try {
-      return await this.#ended
-    } finally {
-      clearTimeout(timer)
-    }
-  }
-
-  kill(): void {
-    if (!this.hasEnded) this.#child.kill('SIGKILL')
-  }
-
-  #onReport(report: ClientReport): void {
-    this.#last = report
-    const minutes = (performance.now() - this.#startedMs) / 60_000
-    if (minutes <= this.#minutes) this.samples.push({ minutes, residentBytes: report.residentBytes })
-    if (minutes < this.#minutesPrinted + 1) return
-    this.#minutesPrinted = Math.floor(minutes)
-    const { acknowledged, consumed, residentBytes, heapBytes, bufferedBytes } = report
-    console.log(
-      `minute ${this.#minutesPrinted}: ${acknowledged} acknowledged, ${consumed} consumed, ${mib(residentBytes)} MiB resident, ` +
-        `${mib(heapBytes)} MiB of heap, ${mib(bufferedBytes)} MiB buffered`,
-    )
-  }
-}
-
 function print(watch: ClientWatch, last: ClientReport, { kills, pauses }: Disturbance): number {
   const end = watch.samples.at(-1)?.minutes ?? 0
   const growth = slope(watch.samples.filter(({ minutes }) => minutes >= end * WARM_UP)) / MIB
@@ -183,8 +117,4 @@ function slope(samples: readonly Sample[]): number {
   const covariance = samples.reduce((sum, sample) => sum + (sample.minutes - meanX) * (sample.residentBytes - meanY), 0)
   const variance = samples.reduce((sum, { minutes }) => sum + (minutes - meanX) ** 2, 0)
   return variance === 0 ? 0 : covariance / variance
-}
-
-function mib(bytes: number): string {
-  return (bytes / MIB).toFixed(1)
 }

@@ -2,10 +2,12 @@
 import { parseArgs } from 'node:util'
 
 import { soakClients } from './clients.ts'
+import { soakCluster } from './cluster.ts'
 import { soakEnsemble } from './ensemble.ts'
 import { measureFailovers } from './failovers.ts'
 
 const USAGE = `usage: npm run soak -- clients [--minutes N] [--rate N]
+       npm run soak -- cluster [--minutes N] [--rate N]
        npm run soak -- ensemble [--minutes N] [--against apache]
        npm run soak -- ensemble --failovers N [--against apache]`
 
@@ -21,6 +23,7 @@ const { positionals, values } = parseArgs({
 const minutes = Number(values.minutes)
 const withApache = values.against === 'apache'
 if (positionals[0] === 'clients') process.exitCode = await soakClients({ minutes, rate: Number(values.rate) })
+else if (positionals[0] === 'cluster') process.exitCode = await soakCluster({ minutes, rate: Number(values.rate) })
 else if (positionals[0] !== 'ensemble') throw new Error(USAGE)
 else if (values.failovers !== undefined)
   process.exitCode = await measureFailovers(Number(values.failovers), withApache ? ['apache', 'samsa'] : ['samsa'])

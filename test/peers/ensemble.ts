@@ -8,16 +8,18 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 import { freePorts, until } from './processes.ts'
-import { type Implementation, type Properties, Server, TARGET, writeProperties, zooKeeperCommand } from './servers.ts'
+import {
+  HERE,
+  type Implementation,
+  type Place,
+  type Properties,
+  Server,
+  TARGET,
+  writeProperties,
+  zooKeeperCommand,
+} from './servers.ts'
 
 export type Mode = 'leader' | 'follower' | 'observer' | 'standalone' | 'read-only'
-
-/** Where the members of an ensemble run: all on this machine, or each in a network of its own. */
-export interface Place {
-  host: string
-  /** Put before the command, e.g. to run it in a network namespace. */
-  prefix: readonly string[]
-}
 
 export interface EnsembleOptions {
   /** One per server; server N is number N − 1 of them. Three of the target if nothing is said. */
@@ -34,13 +36,11 @@ export interface EnsembleOptions {
   places?: readonly Place[]
 }
 
-const HERE: Place = { host: '127.0.0.1', prefix: [] }
 const WORD_TIMEOUT_MS = 1000
 
 /** One server of an ensemble. */
 export class EnsembleServer extends Server {
   readonly id: number
-  readonly host: string
   #implementation: Implementation
   readonly #commandOf: (implementation: Implementation) => [string, ...string[]]
 
@@ -52,9 +52,8 @@ export class EnsembleServer extends Server {
     implementation: Implementation,
     commandOf: (implementation: Implementation) => [string, ...string[]],
   ) {
-    super(`zookeeper-${id}`, port, directory, commandOf(implementation))
+    super(`zookeeper-${id}`, port, directory, commandOf(implementation), host)
     this.id = id
-    this.host = host
     this.#implementation = implementation
     this.#commandOf = commandOf
   }
@@ -67,10 +66,6 @@ export class EnsembleServer extends Server {
   set implementation(implementation: Implementation) {
     this.#implementation = implementation
     this.setCommand(this.#commandOf(implementation))
-  }
-
-  override get address(): string {
-    return `${this.host}:${this.port}`
   }
 
   /** Logs and snapshots, and the epochs. */

@@ -1,6 +1,6 @@
 /** The programs of others, and ours beside them: where they are, and how to start, drive and end them. */
 export { CLIENTS, type Client, runPython, startKcatGroup, startPython } from './clients.ts'
-export { Ensemble, type EnsembleOptions, EnsembleServer, type Mode, type Place, adminWord } from './ensemble.ts'
+export { Ensemble, type EnsembleOptions, EnsembleServer, type Mode, adminWord } from './ensemble.ts'
 export { type JavaTool, KAFKA_TOOLS, ToolServer, javaArguments, javaTool, startJavaTool } from './java.ts'
 export * from './places.ts'
 export {
@@ -20,6 +20,7 @@ export {
   Cluster,
   type ClusterOptions,
   type Implementation,
+  type Place,
   SESSION_TIMEOUT_MS,
   Server,
   TARGET,

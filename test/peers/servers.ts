@@ -19,26 +19,43 @@ export const TARGET: Implementation = process.env['SAMSA_TARGET'] === 'apache' ?
 
 const APACHE_SERVER_JVM = ['-XX:+UseG1GC', '-XX:MaxGCPauseMillis=20', '-Xshare:auto']
 
+/** Where a server runs: with all others on this machine, or in a network of its own. */
+export interface Place {
+  host: string
+  /** Put before the command, e.g. to run it in a network namespace. */
+  prefix: readonly string[]
+}
+
+export const HERE: Place = { host: '127.0.0.1', prefix: [] }
+
 export type Properties = Record<string, string | number | boolean>
 
 /** One process that can be started, ended in every way, and started again on the same data. */
 export class Server {
   readonly name: string
+  readonly host: string
   readonly port: number
   readonly directory: string
   #program: string
   #arguments: string[]
   #process: Process | null = null
 
-  constructor(name: string, port: number, directory: string, command: readonly [string, ...string[]]) {
+  constructor(
+    name: string,
+    port: number,
+    directory: string,
+    command: readonly [string, ...string[]],
+    host = HERE.host,
+  ) {
     this.name = name
+    this.host = host
     this.port = port
     this.directory = directory
     ;[this.#program, ...this.#arguments] = command
   }
 
   get address(): string {
-    return `127.0.0.1:${this.port}`
+    return `${this.host}:${this.port}`
   }
 
   get pid(): number {
@@ -80,7 +97,7 @@ export class Server {
       `${this.name} listens`,
       async () => {
         if (process.ended !== null) return true
-        ;(await Wire.connect(this.port)).close()
+        ;(await Wire.connect(this.address)).close()
         return true
       },
       timeoutMs,
@@ -128,12 +145,14 @@ export interface ZooKeeperOptions {
   implementation?: Implementation
   directory: string
   properties?: Properties
+  place?: Place
 }
 
 export async function startZooKeeper({
   implementation = TARGET,
   directory,
   properties,
+  place = HERE,
 }: ZooKeeperOptions): Promise<Server> {
   const port = await freePort()
   const data = join(directory, 'zookeeper')
@@ -142,7 +161,7 @@ export async function startZooKeeper({
   writeProperties(file, {
     dataDir: data,
     clientPort: port,
-    clientPortAddress: '127.0.0.1',
+    clientPortAddress: place.host,
     // Sessions end on a tick, so the tick decides how exactly.
     tickTime: 1000,
     maxClientCnxns: 0,
@@ -150,7 +169,8 @@ export async function startZooKeeper({
     '4lw.commands.whitelist': '*',
     ...properties,
   })
-  const server = new Server('zookeeper', port, directory, zooKeeperCommand(implementation, file))
+  const command = placed(place, zooKeeperCommand(implementation, file))
+  const server = new Server('zookeeper', port, directory, command, place.host)
   server.start()
   await server.accepting()
   return server
@@ -177,11 +197,12 @@ export interface BrokerOptions {
   clusterSize?: number
   heap?: string
   properties?: Properties
+  place?: Place
 }
 
 /** A broker that is configured and not yet started. */
 export async function broker(options: BrokerOptions): Promise<Server> {
-  const { implementation = TARGET, directory, id, zookeeper, clusterSize = 1 } = options
+  const { implementation = TARGET, directory, id, zookeeper, clusterSize = 1, place = HERE } = options
   const port = await freePort()
   const home = join(directory, `broker-${id}`)
   mkdirSync(home, { recursive: true })
@@ -189,7 +210,7 @@ export async function broker(options: BrokerOptions): Promise<Server> {
   const internalReplicas = Math.min(3, clusterSize)
   writeProperties(file, {
     'broker.id': id,
-    listeners: `PLAINTEXT://127.0.0.1:${port}`,
+    listeners: `PLAINTEXT://${place.host}:${port}`,
     'zookeeper.connect': zookeeper,
     'zookeeper.session.timeout.ms': SESSION_TIMEOUT_MS,
     'log.dirs': join(home, 'data'),
@@ -201,7 +222,12 @@ export async function broker(options: BrokerOptions): Promise<Server> {
     'group.initial.rebalance.delay.ms': 0,
     ...options.properties,
   })
-  return new Server(`broker-${id}`, port, home, brokerCommand(implementation, home, options.heap))
+  const command = placed(place, brokerCommand(implementation, home, options.heap))
+  return new Server(`broker-${id}`, port, home, command, place.host)
+}
+
+function placed({ prefix }: Place, command: [string, ...string[]]): [string, ...string[]] {
+  return [...prefix, ...command] as [string, ...string[]]
 }
 
 /** A broker, from the `server.properties` in its folder. */
@@ -226,6 +252,8 @@ export interface ClusterOptions {
   racks?: string[]
   heap?: string
   properties?: Properties
+  /** Of each broker, and behind them of ZooKeeper. */
+  places?: readonly Place[]
 }
 
 export class Cluster {
@@ -248,7 +276,11 @@ export class Cluster {
     const directory = mkdtempSync(join(tmpdir(), 'samsa-cluster-'))
     const zookeeper =
       options.zookeeper === undefined
-        ? await startZooKeeper({ implementation: options.zookeeperImplementation ?? implementation, directory })
+        ? await startZooKeeper({
+            implementation: options.zookeeperImplementation ?? implementation,
+            directory,
+            place: options.places?.[count] ?? HERE,
+          })
         : null
     const connect = options.zookeeper ?? zookeeper!.address
     const brokers: Server[] = []
@@ -261,6 +293,7 @@ export class Cluster {
           id,
           zookeeper: connect,
           clusterSize: count,
+          place: options.places?.[id - 1] ?? HERE,
           ...(options.heap === undefined ? {} : { heap: options.heap }),
           properties: { ...(rack === undefined ? {} : { 'broker.rack': rack }), ...options.properties },
         }),

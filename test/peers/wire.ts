@@ -22,6 +22,11 @@ export const API = {
 
 const REQUEST_TIMEOUT_MS = 30_000
 
+function hostAndPort(address: string): [string, number] {
+  const colon = address.lastIndexOf(':')
+  return [address.slice(0, colon), Number(address.slice(colon + 1))]
+}
+
 export class Wire {
   readonly socket: Socket
   /** Resolves when the connection is gone, from whichever side. */
@@ -38,9 +43,9 @@ export class Wire {
   }
 
   static connect(address: string | number): Promise<Wire> {
-    const port = Number(String(address).split(':').at(-1))
+    const [host, port] = typeof address === 'number' ? ['127.0.0.1', address] : hostAndPort(address)
     return new Promise((resolve, reject) => {
-      const socket = connect({ port, host: '127.0.0.1', noDelay: true })
+      const socket = connect({ port, host, noDelay: true })
       socket.once('error', reject)
       socket.once('connect', () => {
         socket.off('error', reject)
