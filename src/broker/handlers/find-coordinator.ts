@@ -23,11 +23,13 @@ export const findCoordinator = handler(FindCoordinator, async (broker, message, 
 type Found = Omit<Coordinator, 'key'>
 
 async function find(broker: BrokerServices, keyType: number, key: string, listenerName: string): Promise<Found> {
-  if (keyType === KeyType.TRANSACTION)
+  if (keyType === KeyType.TRANSACTION) {
+    broker.platform.logger.warn(`a producer wants transactional.id=${key}: transactions are not served yet`)
     return refusal(
       ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
       'Transactions are not served by this broker yet: take transactional.id out of the producer.',
     )
+  }
   if (keyType !== KeyType.GROUP)
     return refusal(ErrorCode.INVALID_REQUEST, `There are no coordinators of type ${keyType}.`)
   const topic = broker.metadata.image.topic(GROUP_METADATA_TOPIC)
