@@ -197,11 +197,11 @@ function sized(side: Implementation, servers: number): { servers: Implementation
   return { servers: Array<Implementation>(servers).fill(side), heap: HEAP }
 }
 
-/** Of one server, on average. */
+/** Of one server, on average; the most so far, since systems take back what is not used for a while. */
 function memory(configurationName: string, when: string, ensembles: Map<Implementation, Ensemble>): Point {
   const resident = new Map<Implementation, number>()
   for (const [side, { servers }] of ensembles)
-    resident.set(side, servers.reduce((sum, { pid }) => sum + usageOf(pid).residentBytes, 0) / servers.length / MIB)
+    resident.set(side, servers.reduce((sum, { pid }) => sum + usageOf(pid).residentBytesMax, 0) / servers.length / MIB)
   return single(configurationName, `resident, ${when}`, 'MiB', resident)
 }
 

@@ -26,10 +26,12 @@ export async function zk(command: readonly string[], options: ZkOptions): Promis
   const shell = new Shell(
     platform,
     {
-      ...clientSecurityOf(platform.files, options.clientConfiguration ?? null, process.env),
-      connect: options.server,
-      sessionTimeoutMs: options.timeout,
-      readOnly: options.readOnly ?? false,
+      session: {
+        connect: options.server,
+        sessionTimeoutMs: options.timeout,
+        readOnly: options.readOnly ?? false,
+        ...clientSecurityOf(platform.files, options.clientConfiguration ?? null, process.env),
+      },
       json: options.json ?? false,
       tellsSession: command.length === 0,
     },

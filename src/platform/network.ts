@@ -47,6 +47,8 @@ export interface TlsListenOptions extends TlsOptions {
   readonly orPlain: boolean
   /** ms that a handshake may take. */
   readonly handshakeTimeoutMs: number
+  /** Told of each connection that was refused before it was anyone's. */
+  readonly onRefused?: () => void
 }
 
 export interface TlsConnectOptions extends TlsOptions {

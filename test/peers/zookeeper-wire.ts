@@ -10,6 +10,7 @@ const GET_DATA = 4
 const SET_DATA = 5
 const CLOSE_SESSION = -11
 const SESSION_TIMEOUT_MS = 30_000
+const OPEN_TIMEOUT_MS = 2000
 
 export class ZooKeeperWire {
   readonly #socket: Socket
@@ -32,7 +33,13 @@ export class ZooKeeperWire {
       const socket = connect({ host, port })
       const session = new ZooKeeperWire(socket)
       session.#onLost = reject
-      session.#onAnswer = () => resolve(session)
+      // Apache's server, just started, sometimes neither answers nor closes.
+      const late = setTimeout(() => socket.destroy(new Error('no session in time')), OPEN_TIMEOUT_MS)
+      socket.once('close', () => clearTimeout(late))
+      session.#onAnswer = () => {
+        clearTimeout(late)
+        resolve(session)
+      }
       const greeting = Buffer.alloc(4 + 8 + 4 + 8 + 4 + 16 + 1)
       greeting.writeInt32BE(sessionTimeoutMs, 12)
       greeting.writeInt32BE(16, 24)

@@ -36,7 +36,12 @@ async function withShell(options: Partial<ShellOptions>, use: (fixture: Fixture)
   }
   const shell = new Shell(
     platform,
-    { connect: `127.0.0.1:${server.port}`, sessionTimeoutMs: 10_000, json: false, tellsSession: true, ...options },
+    {
+      session: { connect: `127.0.0.1:${server.port}`, sessionTimeoutMs: 10_000 },
+      json: false,
+      tellsSession: true,
+      ...options,
+    },
     {
       out: (text) => note(typeof text === 'string' ? text : new TextDecoder().decode(text)),
       err: (text) => note(`! ${text}`),

@@ -43,14 +43,12 @@ const STATE_OF_EVENT: Readonly<Record<SessionEvent, string | null>> = {
   closed: null,
 }
 
-export interface ShellOptions extends Pick<
-  ZooKeeperOptions,
-  'connect' | 'sessionTimeoutMs' | 'readOnly' | 'tls' | 'sasl'
-> {
+export interface ShellOptions {
+  readonly session: ZooKeeperOptions
   /** Every outcome, error and event is a line of JSON. */
-  json: boolean
+  readonly json: boolean
   /** That the session is lost or there again is told. */
-  tellsSession: boolean
+  readonly tellsSession: boolean
 }
 
 export interface ShellOutput {
@@ -73,7 +71,7 @@ export class Shell implements ShellContext {
     this.#platform = platform
     this.#options = options
     this.#output = output
-    this.#servers = options.connect
+    this.#servers = options.session.connect
   }
 
   get zk(): ZooKeeperClient {
@@ -107,13 +105,9 @@ export class Shell implements ShellContext {
   async connect(servers = this.#servers): Promise<void> {
     await this.close()
     this.#servers = servers
-    const { json: _json, tellsSession: _tellsSession, ...session } = this.#options
-    const { sessionTimeoutMs } = session
-    const options: ZooKeeperOptions = {
-      ...session,
-      connect: servers,
-      connectionTimeoutMs: Math.min(sessionTimeoutMs, CONNECTION_TIMEOUT_MS_MAX),
-    }
+    const { session } = this.#options
+    const connectionTimeoutMs = Math.min(session.sessionTimeoutMs, CONNECTION_TIMEOUT_MS_MAX)
+    const options: ZooKeeperOptions = { ...session, connect: servers, connectionTimeoutMs }
     try {
       this.#client = await ZooKeeperClient.connect(this.#platform, options)
     } catch (error) {

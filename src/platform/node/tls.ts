@@ -113,6 +113,7 @@ export class TlsAcceptor {
   }
 
   #refuse(socket: net.Socket, why: string): void {
+    this.#options.onRefused?.()
     const nowMs = performance.now()
     if (nowMs - this.#toldMs >= REFUSAL_LOG_INTERVAL_MS) {
       const before = this.#untold > 0 ? ` (and ${this.#untold} more since this was last said)` : ''

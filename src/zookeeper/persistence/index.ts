@@ -6,6 +6,7 @@ export { VERSION_FOLDER, fileName, listDated, type DatedFile, type FileKind } fr
 export { purge, SNAPSHOTS_RETAINED_MIN } from './purge.ts'
 export {
   RecoveryError,
+  TruncationError,
   recover,
   type Folders,
   type OnReplayed,

@@ -48,6 +48,11 @@ export class RecoveryError extends Error {
   override name = 'RecoveryError'
 }
 
+/** The data cannot be made to end where a leader wants it to, and is as it was. */
+export class TruncationError extends RecoveryError {
+  override name = 'TruncationError'
+}
+
 export async function recover(
   platform: Platform,
   folders: Folders,

@@ -11,6 +11,8 @@ import { bodySlices, readBody } from './snapshot-body.ts'
 export interface ByteSource {
   /** Exactly so many bytes, which live until the next call. Rejects (or throws) when the stream ends before. */
   take(length: number): Uint8Array | Promise<Uint8Array>
+  /** The body has been taken as a whole. Rejects when the stream does not end there as it must. */
+  end?(): Promise<void>
 }
 
 /** Far beyond what a znode or a path may be: a length from the wire is believed up to here. */

@@ -185,13 +185,13 @@ test('nothing is cut where the transaction is not there, or in every snapshot', 
   for (const zxid of [SECOND_EPOCH + 9n, 11n])
     await assert.rejects(
       machine.run((platform) => truncateData(platform, FOLDERS, zxid)),
-      { name: 'RecoveryError', message: /is not in/ },
+      { name: 'TruncationError', message: /is not in/ },
     )
   await machine.snapshot(treeOf(range(1, 8)))
   await machine.run(async ({ files }) => files.remove(joinPath(FOLDERS.snapshots, 'snapshot.0')))
   await assert.rejects(
     machine.run((platform) => truncateData(platform, FOLDERS, 5n)),
-    { name: 'RecoveryError', message: /every snapshot/ },
+    { name: 'TruncationError', message: /every snapshot/ },
   )
   assert.deepEqual(
     (await machine.files()).filter((name) => name.startsWith('log')),

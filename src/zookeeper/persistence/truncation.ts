@@ -7,11 +7,11 @@ import type { FileSystem, Platform } from '#platform'
 
 import { LogReader, zxidOf } from './log-reader.ts'
 import { isEpochMark, listDated, type DatedFile } from './names.ts'
-import { RecoveryError, type Folders } from './recovery.ts'
+import { RecoveryError, TruncationError, type Folders } from './recovery.ts'
 import { lastHeldBy } from './snapshot.ts'
 
 /**
- * Resolves when the data ends with `zxid`, durably; then it must be recovered anew. No log may be open. Rejects with `RecoveryError`,
+ * Resolves when the data ends with `zxid`, durably; then it must be recovered anew. No log may be open. Rejects with `TruncationError`,
  * before anything is changed, where that transaction is not here: what remained would not be what the leader thinks it is.
  */
 export async function truncateData(platform: Platform, folders: Folders, zxid: bigint): Promise<void> {
@@ -21,12 +21,12 @@ export async function truncateData(platform: Platform, folders: Folders, zxid: b
   for (const snapshot of snapshots) (lastHeldBy(files, snapshot) <= zxid ? kept : gone).push(snapshot)
   const base = kept.at(-1)
   if (base === undefined)
-    throw new RecoveryError(`transactions after ${hex(zxid)} are in every snapshot of ${folders.snapshots}`)
+    throw new TruncationError(`transactions after ${hex(zxid)} are in every snapshot of ${folders.snapshots}`)
   const cut = findCut(files, listDated(files, folders.logs, 'log'), zxid)
   const endsThere = base.zxid === zxid || cut.last === zxid
   // The mark of an epoch is no transaction: then the transactions of earlier epochs remain, which all servers of this one share.
   if (!endsThere && !isEpochMark(zxid))
-    throw new RecoveryError(`transaction ${hex(zxid)}, after which the log is to be cut, is not in ${folders.logs}`)
+    throw new TruncationError(`transaction ${hex(zxid)}, after which the log is to be cut, is not in ${folders.logs}`)
   for (const { path } of gone) files.remove(path)
   await files.syncDirectory(folders.snapshots)
   await removeLogsAfter(platform, folders, zxid)

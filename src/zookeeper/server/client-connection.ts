@@ -71,6 +71,8 @@ export class ClientConnection implements FramedHandler, Watcher {
   /** Whether the handshake carried the flag, and so wants it in the answer. */
   #knowsReadOnly = true
   readonly #authentication: Authentication
+  /** What it still sends is passed over: its last answer is under way. */
+  #isRefused = false
 
   readonly traffic = new TrafficStats()
   readonly connectedMs: number
@@ -136,7 +138,7 @@ export class ClientConnection implements FramedHandler, Watcher {
   }
 
   onFrame(frame: Uint8Array): void {
-    if (this.#state === 'ending' || this.#state === 'closed') return
+    if (this.#state === 'ending' || this.#state === 'closed' || this.#isRefused) return
     this.traffic.received++
     this.#host.stats.received++
     this.#host.metrics.bytesReceived.add(LENGTH_BYTES + frame.length)
@@ -191,7 +193,7 @@ export class ClientConnection implements FramedHandler, Watcher {
     const request = ConnectRequest.decode(frame)
     this.#host.metrics.connectionRequests.add()
     const { config, tree, logger, term } = this.#host
-    if (term === null) return this.close()
+    if (term === null || (term.role === 'leader' && config.ensemble?.leaderServes === false)) return this.close()
     if (term.role === 'read-only' && request.readOnly !== true) return this.close()
     const hasSeenMore = request.lastZxidSeen > tree.lastZxid && request.lastZxidSeen > term.firstZxid
     if (hasSeenMore && !this.#host.faults.readsGoBack) {
@@ -303,13 +305,14 @@ export class ClientConnection implements FramedHandler, Watcher {
     const pending: Pending = { xid, type: body.type, receivedMs: this.#host.now(), answer: null }
     this.#pending.push(pending)
     this.#host.admission.enter(this)
+    const write = { sessionId: this.#sessionId, cxid: xid, ids: this.#authentication.ids, owner: OWN, body }
     const waiter: Waiter = {
       onCommitted: (logged, applied) => {
+        this.#host.audit?.written({ ...write, ip: plainAddress(this.#connection.remoteHost) }, body, applied)
         pending.answer = whenFine ?? (() => this.#answerWrite(xid, body.type, logged, applied))
         this.#answerInOrder()
       },
     }
-    const write = { sessionId: this.#sessionId, cxid: xid, ids: this.#authentication.ids, owner: OWN, body }
     this.#host.term?.commitLog.submit(write, waiter, request)
   }
 
@@ -355,14 +358,14 @@ export class ClientConnection implements FramedHandler, Watcher {
   }
 
   #read(xid: number, read: PreparedRead): void {
-    const { tree, term, config, security } = this.#host
+    const { tree, term, config, security, metrics } = this.#host
     const { ids } = this.#authentication
     if (term === null) return this.close()
     const refusal = term.sessions.check(this.#sessionId)
     if (refusal === ZkErrorCode.SESSIONMOVED) return this.close()
     if (refusal !== ZkErrorCode.OK) return this.#reply(xid, tree.lastZxid, refusal)
     const { aclRules } = security
-    this.#answerRead(xid, read({ tree, ids, watcher: this, skipAcl: config.skipAcl, aclRules }))
+    this.#answerRead(xid, read({ tree, ids, watcher: this, skipAcl: config.skipAcl, aclRules, traffic: metrics.reads }))
   }
 
   #answerRead(xid: number, answer: ReadAnswer): void {
@@ -405,6 +408,7 @@ export class ClientConnection implements FramedHandler, Watcher {
 
   /** The error is the last thing that the client hears. */
   #refuse(xid: number, type: number, err: ZkErrorCode, why: string): void {
+    this.#isRefused = true
     this.#host.metrics.authFailures++
     this.#host.logger.warn(`${this.remoteAddress} is refused: ${why}`)
     this.#enqueue(xid, type, () => {

@@ -26,6 +26,10 @@ export class ClientPorts {
       maxConnectionsPerIp: config.maxClientCnxns || Infinity,
       onRefused: () => metrics.connectionsRejected.add(),
     })
+    const onRefused = (): void => {
+      metrics.authFailures++
+      metrics.handshakesFailed.add()
+    }
     const listen = (host: string, port: number, tls: TlsListenOptions | null): Promise<FramedListener> =>
       FramedListener.listen(platform, {
         host,
@@ -34,7 +38,7 @@ export class ClientPorts {
         pendingBytesMax: PENDING_BYTES_MAX,
         limits,
         onConnection,
-        ...(tls === null ? {} : { tls }),
+        ...(tls === null ? {} : { tls: { ...tls, onRefused } }),
       })
     const { secureClientPort, secureClientPortAddress, portUnification } = config.security
     const both = portUnification ? { ...security.clientTls!, orPlain: true } : null

@@ -3,6 +3,7 @@ import type { ZnodeTree } from '#zookeeper/tree'
 import type { EnsembleFaults } from '#zookeeper/zab'
 
 import type { Admission } from './admission.ts'
+import type { AuditLog } from './audit-log.ts'
 import type { ClientConnection } from './client-connection.ts'
 import type { CommitLog } from './commit-log.ts'
 import type { ZooKeeperConfig } from './config.ts'
@@ -33,6 +34,8 @@ export interface Host {
   readonly admission: Admission
   readonly stats: TrafficStats
   readonly metrics: ServerMetrics
+  /** Null: nobody wants it. */
+  readonly audit: AuditLog | null
   /** Sizes of what is sent to clients. */
   readonly responses: SizeStats
   readonly faults: EnsembleFaults

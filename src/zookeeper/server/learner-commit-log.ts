@@ -1,6 +1,7 @@
 /**
  * A follower's or observer's: writes go to the leader as the client sent them, and come back as commits among everyone else's. Which
- * of them are this server's shows their session and cxid: a client's writes are committed in the order in which it sent them.
+ * of them are this server's shows their session, cxid and type: a client's writes are committed in the order in which it sent them.
+ * A cxid alone does not tell: a client may count anew on each connection, and what the leader does by itself has 0.
  * Source: FollowerRequestProcessor, CommitProcessor.
  */
 import { OpCode, operations, type LoggedTxn } from '#zookeeper/protocol'
@@ -12,6 +13,7 @@ import type { LearnerOffice } from './ensemble/office.ts'
 
 interface Forwarded {
   readonly cxid: number
+  readonly type: number
   readonly waiter: Waiter
 }
 
@@ -34,9 +36,10 @@ export class LearnerCommitLog implements CommitLog {
 
   submit({ sessionId, cxid, ids, body }: Write, waiter: Waiter | null, request: Uint8Array | null): void {
     if (waiter !== null) {
+      const entry = { cxid, type: body.type, waiter }
       const forwarded = this.#forwarded.get(sessionId)
-      if (forwarded === undefined) this.#forwarded.set(sessionId, [{ cxid, waiter }])
-      else forwarded.push({ cxid, waiter })
+      if (forwarded === undefined) this.#forwarded.set(sessionId, [entry])
+      else forwarded.push(entry)
     }
     const bytes = body.type === OpCode.createSession ? timeoutBytes(body.timeOut) : (request ?? NOTHING)
     this.#office.request({ sessionId, cxid, type: body.type, body: bytes, ids })
@@ -51,16 +54,18 @@ export class LearnerCommitLog implements CommitLog {
 
   /** The next transaction is committed. */
   onCommitted(logged: LoggedTxn): void {
-    this.#commit(logged, this.#takeWaiter(logged.header.clientId, logged.header.cxid))
+    this.#commit(logged, this.#takeWaiter(logged))
   }
 
-  /** null where another server sent it, or nobody: the leader ends a session with cxid 0. */
-  #takeWaiter(sessionId: bigint, cxid: number): Waiter | null {
-    const forwarded = this.#forwarded.get(sessionId)
-    if (forwarded === undefined || forwarded[0]!.cxid !== cxid) return null
-    const { waiter } = forwarded.shift()!
-    if (forwarded.length === 0) this.#forwarded.delete(sessionId)
-    return waiter
+  /** null where another server sent it, or nobody. */
+  #takeWaiter({ header, txn }: LoggedTxn): Waiter | null {
+    const forwarded = this.#forwarded.get(header.clientId)
+    const first = forwarded?.[0]
+    if (forwarded === undefined || first?.cxid !== header.cxid) return null
+    if (txn.type !== first.type && txn.type !== OpCode.error) return null
+    forwarded.shift()
+    if (forwarded.length === 0) this.#forwarded.delete(header.clientId)
+    return first.waiter
   }
 }
 

@@ -39,14 +39,13 @@ const HARMLESS: Readonly<Record<string, readonly string[]>> = {
   'admin.needClientAuth': ['false'],
   reconfigEnabled: ['false'],
   localSessionsEnabled: ['false'],
-  'audit.enable': ['false'],
   'multiAddress.enabled': ['false'],
   'snapshot.compression.method': ['none', ''],
 }
 
 /** Set to anything else than their harmless value, these change what the server does, and it does not. */
 const NOT_THERE_YET =
-  /^(?:reconfigEnabled|localSessionsEnabled|sslQuorumReloadCertFiles|client\.certReload|audit\.enable|snapshot\.compression\.method|multiAddress\.enabled|oraclePath|java\.security\.auth\.login\.config)$/
+  /^(?:reconfigEnabled|localSessionsEnabled|sslQuorumReloadCertFiles|client\.certReload|snapshot\.compression\.method|multiAddress\.enabled|oraclePath|java\.security\.auth\.login\.config)$/
 
 /** What keeps the server from starting with such a key, or null. */
 export function refusalOf(key: string, value: string): string | null {

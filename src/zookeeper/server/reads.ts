@@ -24,6 +24,8 @@ import {
   type Znode,
 } from '#zookeeper/tree'
 
+import type { NamespaceTraffic } from './metrics/namespaces.ts'
+
 export interface ReadContext {
   readonly tree: ZnodeTree
   readonly ids: readonly Id[]
@@ -31,6 +33,7 @@ export interface ReadContext {
   readonly watcher: Watcher
   readonly skipAcl: boolean
   readonly aclRules: AclRules
+  readonly traffic: NamespaceTraffic
 }
 
 /** The body of an answer, or an error code. */
@@ -137,13 +140,16 @@ function exists(context: ReadContext, path: string, watch: boolean): ReadAnswer 
   const node = tree.find(path)
   if (node !== undefined && !mayRead(context, node)) return ZkErrorCode.NOAUTH
   if (watch) tree.watches.watchData(path, watcher)
-  return node === undefined ? ZkErrorCode.NONODE : answer(operations.exists.response, { stat: tree.statOf(node) })
+  if (node === undefined) return ZkErrorCode.NONODE
+  context.traffic.read(path, 0)
+  return answer(operations.exists.response, { stat: tree.statOf(node) })
 }
 
 function getData(context: ReadContext, path: string, watch: boolean): ReadAnswer {
   const node = readable(context, path)
   if (typeof node === 'number') return node
   if (watch) context.tree.watches.watchData(path, context.watcher)
+  context.traffic.read(path, node.data?.length ?? 0)
   return answer(operations.getData.response, { data: node.data, stat: context.tree.statOf(node) })
 }
 
@@ -151,14 +157,24 @@ function getChildren(context: ReadContext, path: string, watch: boolean): ReadAn
   const node = readable(context, path)
   if (typeof node === 'number') return node
   if (watch) context.tree.watches.watchChildren(path, context.watcher)
-  return answer(operations.getChildren.response, { children: childrenOf(node) })
+  return answer(operations.getChildren.response, { children: countedChildren(context, path, node) })
 }
 
 function getChildren2(context: ReadContext, path: string, watch: boolean): ReadAnswer {
   const node = readable(context, path)
   if (typeof node === 'number') return node
   if (watch) context.tree.watches.watchChildren(path, context.watcher)
-  return answer(operations.getChildren2.response, { children: childrenOf(node), stat: context.tree.statOf(node) })
+  const children = countedChildren(context, path, node)
+  return answer(operations.getChildren2.response, { children, stat: context.tree.statOf(node) })
+}
+
+function countedChildren({ traffic }: ReadContext, path: string, node: Znode): string[] {
+  const children = childrenOf(node)
+  traffic.read(
+    path,
+    children.reduce((bytes, name) => bytes + name.length, 0),
+  )
+  return children
 }
 
 /** READ or ADMIN is needed, and without ADMIN the hashes are hidden. */

@@ -184,6 +184,8 @@ test('a snapshot that breaks off changes nothing', () =>
     apply(learner, 1, 25, 'mine-')
     const { tree } = learner
     await assert.rejects(learner.loadSnapshot(source(1), zxid), /connection broke/)
+    const endless = { ...source(0), end: () => Promise.reject(new Error('no signature')) }
+    await assert.rejects(learner.loadSnapshot(endless, zxid), /no signature/)
     assert.equal(learner.tree, tree)
     apply(learner, 26, 30, 'mine-')
     await learner.close()

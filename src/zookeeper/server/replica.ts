@@ -179,6 +179,7 @@ export class Replica {
   async loadSnapshot(source: ByteSource, zxid: bigint): Promise<void> {
     const { clock } = this.#platform
     const tree = await receiveSnapshot(source, zxid, this.#config, (run) => clock.nextTurn(run))
+    await source.end?.()
     setConfig(tree, this.#platform, this.#config)
     await this.#standStill()
     try {

@@ -45,7 +45,7 @@ after(async () => {
 
 async function start(lines: string, clientPort = 'clientPort=0'): Promise<ZooKeeperServer> {
   const data = mkdtempSync(join(folder, 'data-'))
-  const text = `dataDir=${data}\n${clientPort}\nclientPortAddress=127.0.0.1\nadmin.enableServer=false\npreAllocSize=64\n${lines}`
+  const text = `dataDir=${data}\n${clientPort}\nclientPortAddress=127.0.0.1\nadmin.enableServer=false\npreAllocSize=64\n4lw.commands.whitelist=*\n${lines}`
   const { config } = parseZooCfg(text.replaceAll('JAAS', join(folder, 'jaas.conf')))
   const server = await ZooKeeperServer.start(platform, config)
   servers.push(server)
@@ -209,6 +209,7 @@ test('no session comes of a handshake that fails, and nobody else notices (ZOOKE
   assert.equal((await before.ask('exists', { path: '/', watch: false })).err, 'OK')
   assert.equal(server.tree.lastZxid, zxid)
   assert.equal(server.tree.sessions.size, 1)
+  assert.match(server.adminWord('mntr'), /zk_unsuccessful_handshake\t3\n/)
 
   const lenient = await start(`${TLS}ssl.clientAuth=want`)
   assert.deepEqual(await whoIs(await connect(lenient.securePort, tls(null))), [])

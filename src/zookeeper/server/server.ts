@@ -11,7 +11,9 @@ import { RecoveryError } from '#zookeeper/persistence'
 import type { ZnodeTree } from '#zookeeper/tree'
 import { NO_ENSEMBLE_FAULTS, type EnsembleFaults } from '#zookeeper/zab'
 
+import { userOf } from './admin/process.ts'
 import { ServerAdmin, type PeerFigures } from './admin/server-admin.ts'
+import { AuditLog } from './audit-log.ts'
 import { GREETING_TIMEOUT_MS } from './client-connection.ts'
 import { ClientPorts } from './client-ports.ts'
 import type { ZooKeeperConfig } from './config.ts'
@@ -60,6 +62,7 @@ export class ZooKeeperServer {
   readonly #service: Service
   readonly #faults: EnsembleFaults
   readonly #metrics: ServerMetrics
+  readonly #audit: AuditLog | null
   readonly #admin: ServerAdmin
   readonly #resolveStopped: (reason: Error | null) => void
   readonly #security: Security
@@ -112,6 +115,7 @@ export class ZooKeeperServer {
     this.replica = replica
     this.#lock = lock
     this.#metrics = metrics
+    this.#audit = config.audit ? new AuditLog(platform.logger, userOf()) : null
     const { promise, resolve } = Promise.withResolvers<Error | null>()
     this.stopped = promise
     this.#resolveStopped = resolve
@@ -123,6 +127,7 @@ export class ZooKeeperServer {
       replica,
       faults,
       metrics,
+      audit: this.#audit,
       adminWord: (name, rest) => this.#admin.answerWord(name, rest),
       onFailure: (error) => this.#onFailure(error),
     })
@@ -203,6 +208,7 @@ export class ZooKeeperServer {
         },
       )
     await this.#admin.open()
+    this.#audit?.serverStarted()
     this.#repeat(GREETING_TIMEOUT_MS, () => this.#service.closeSilent(GREETING_TIMEOUT_MS))
     this.#repeat(this.config.containerCheckMs, () => this.#service.deleteDueContainers())
     if (this.config.purgeIntervalHours > 0)
@@ -239,6 +245,7 @@ export class ZooKeeperServer {
       return
     }
     this.#state = 'stopping'
+    this.#audit?.serverStops()
     for (const timer of this.#timers) timer.cancel()
     const accepting = this.#ports?.stopAccepting()
     const watched = this.#admin.close()

@@ -11,6 +11,7 @@ import { Decider, SessionIds, type Moment, type WriteBody, type ZnodeTree } from
 import type { EnsembleFaults } from '#zookeeper/zab'
 
 import { Admission } from './admission.ts'
+import type { AuditLog } from './audit-log.ts'
 import { ClientConnection } from './client-connection.ts'
 import { StandaloneCommitLog, type Commit, type CommitLog, type Waiter } from './commit-log.ts'
 import type { ZooKeeperConfig } from './config.ts'
@@ -37,6 +38,7 @@ export interface ServiceOptions {
   readonly security: Security
   readonly replica: Replica
   readonly metrics: ServerMetrics
+  readonly audit: AuditLog | null
   readonly adminWord: Host['adminWord']
   /** The server cannot go on. */
   readonly onFailure: (error: Error) => void
@@ -58,6 +60,7 @@ export class Service implements Host, EnsembleServer {
   readonly stats = new TrafficStats()
   readonly responses = new SizeStats()
   readonly metrics: ServerMetrics
+  readonly audit: AuditLog | null
   readonly connections = new Set<ClientConnection>()
   readonly adminWord: ServiceOptions['adminWord']
   readonly faults: EnsembleFaults
@@ -80,7 +83,7 @@ export class Service implements Host, EnsembleServer {
   /** Sessions of a former process, to be ended by the first one that may; null once another has served. */
   #stale: readonly bigint[] | null
 
-  constructor({ platform, config, security, replica, metrics, adminWord, onFailure, faults }: ServiceOptions) {
+  constructor({ platform, config, security, replica, metrics, audit, adminWord, onFailure, faults }: ServiceOptions) {
     this.faults = faults
     this.#platform = platform
     this.config = config
@@ -88,6 +91,7 @@ export class Service implements Host, EnsembleServer {
     this.logger = platform.logger
     this.#replica = replica
     this.metrics = metrics
+    this.audit = audit
     this.adminWord = adminWord
     this.#onFailure = onFailure
     this.admission = new Admission(platform.clock, config.globalOutstandingLimit)
@@ -280,13 +284,16 @@ export class Service implements Host, EnsembleServer {
   /** What is committed takes effect, and whoever waited for it is answered. */
   #commit(logged: LoggedTxn, waiter: Waiter | null): void {
     const applied = this.#replica.apply(logged)
+    this.metrics.writes.committed(logged)
     this.metrics.propagationLatency.add(Math.max(0, this.wallMs() - logged.header.time))
     waiter?.onCommitted(logged, applied)
-    if (logged.txn.type === OpCode.closeSession) this.#forgetSession(logged.header.clientId)
+    if (logged.txn.type === OpCode.closeSession)
+      this.#forgetSession(logged.header.clientId, logged.txn.paths2Delete ?? [])
   }
 
   /** A client that closed its session has its answer by now; one whose session expired learns it here. */
-  #forgetSession(id: bigint): void {
+  #forgetSession(id: bigint, ephemerals: readonly string[]): void {
+    if (this.audit !== null) for (const path of ephemerals) this.audit.ephemeralDeleted(id, path)
     this.#term?.sessions.forget(id)
     this.#bySession.get(id)?.close()
   }

@@ -138,6 +138,7 @@ export const SERVER_SETTINGS = {
     min: 0,
     max: 65535,
   }),
+  audit: flag('audit.enable', 'Whether the log tells of each change: by whom, of what.', false),
   readOnlyMode: flag(
     'readonlymode.enabled',
     'Whether a server that is cut off from its ensemble answers reads of clients that allow it.',

@@ -37,12 +37,14 @@ class Stage {
     acceptedEpoch = 1,
     currentEpoch = 1,
     lastZxid = zxid(1, 3),
+    snapshotWantedIn = null,
     faults = {},
   }: {
     role?: LearnerRole
     acceptedEpoch?: number
     currentEpoch?: number
     lastZxid?: bigint
+    snapshotWantedIn?: number | null
     faults?: Partial<EnsembleFaults>
   } = {}) {
     this.learner = new Learner(
@@ -55,6 +57,7 @@ class Stage {
         configVersion: 0n,
         initLimitMs: 10_000,
         syncLimitMs: 5000,
+        snapshotWantedIn,
         faults: { ...NO_ENSEMBLE_FAULTS, ...faults },
       },
       0,
@@ -252,6 +255,22 @@ test('a log that does not end where TRUNC says is no base to go on from', () => 
     stage.receive(packet(PacketType.trunc, wanted))
     assert.deepEqual(stage.synchronised(last, wanted), effects)
   }
+})
+
+test('a history that cannot be cut is told as none, to the leader of the same epoch only', () => {
+  const again = new Stage({ acceptedEpoch: 2, snapshotWantedIn: 2 })
+  assert.deepEqual(again.receive(leaderInfo(2)), ['send followerInfo 2:0', 'send ackEpoch 0:0, epoch -1'])
+  assert.deepEqual(again.receive(packet(PacketType.snap, zxid(1, 2))), ['loadSnapshot 1:2'])
+  assert.deepEqual(again.synchronised(zxid(1, 2)), [])
+  assert.deepEqual(again.receive(newLeader(2)), ['writeCurrentEpoch 2'])
+
+  const merged = new Stage({ acceptedEpoch: 2, snapshotWantedIn: 2 })
+  merged.receive(leaderInfo(2))
+  assert.deepEqual(merged.receive(diff(0n)), ['over, fatally'], 'nothing is added to what has not gone')
+
+  const later = new Stage({ acceptedEpoch: 2, snapshotWantedIn: 2 })
+  later.receive(leaderInfo(3))
+  assert.deepEqual(later.acceptedEpochWritten(), ['send ackEpoch 1:3, epoch 1'], 'whose history counts')
 })
 
 test('UPTODATE before the acknowledgement is not believed (trap 53)', () => {

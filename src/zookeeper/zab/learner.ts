@@ -52,6 +52,11 @@ export interface LearnerOptions {
   /** ms of silence that are too many until NEWLEADER is acknowledged, and from then on. */
   readonly initLimitMs: number
   readonly syncLimitMs: number
+  /**
+   * In this epoch the leader is asked for everything it has: it builds upon a transaction that the own data cannot be taken back to
+   * (another leader's snapshot, which that one could never commit, holds later ones). null: in none.
+   */
+  readonly snapshotWantedIn?: number | null
   readonly faults?: EnsembleFaults
 }
 
@@ -109,6 +114,8 @@ export class Learner {
   #phase: Phase = 'discovery'
   #effects: LearnerEffect[] = []
   #epoch = 0
+  /** The leader has been told of an empty history, to get a snapshot. */
+  #wantsSnapshot = false
   /** The last transaction that was received, and the last that was committed. Invariant: committed ≤ last. */
   #lastZxid: bigint
   #committedZxid: bigint
@@ -247,7 +254,10 @@ export class Learner {
     if (epoch < acceptedEpoch)
       return this.#end(`the leader's epoch ${epoch} is before the accepted one, ${acceptedEpoch}`)
     this.#epoch = epoch
-    if (epoch === acceptedEpoch) return this.#acknowledgeEpoch(EPOCH_ACKNOWLEDGED_BEFORE)
+    if (epoch === acceptedEpoch) {
+      this.#wantsSnapshot = epoch === this.#options.snapshotWantedIn
+      return this.#acknowledgeEpoch(EPOCH_ACKNOWLEDGED_BEFORE)
+    }
     this.#phase = 'accepting'
     this.#effects.push({ type: 'writeAcceptedEpoch', epoch })
     return undefined
@@ -255,10 +265,13 @@ export class Learner {
 
   #acknowledgeEpoch(currentEpoch: number): void {
     this.#phase = 'accepted'
-    this.#send(ackEpochPacket(this.#options.lastZxid, currentEpoch))
+    // Who has nothing gets a snapshot, from Apache's leaders, too. The own history was judged when this epoch was acknowledged first.
+    this.#send(ackEpochPacket(this.#wantsSnapshot ? 0n : this.#options.lastZxid, currentEpoch))
   }
 
   #onPlan({ type, zxid }: QuorumPacket): void {
+    if (this.#wantsSnapshot && type !== PacketType.snap)
+      return this.#end(`the leader was asked for a snapshot and sent a packet of type ${type}`, true)
     switch (type) {
       case PacketType.diff:
         this.#phase = 'synchronising'

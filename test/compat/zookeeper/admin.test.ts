@@ -68,7 +68,7 @@ describe('metrics for Prometheus', () => {
   })
 })
 
-/** By part of the tree, and by queue to a learner. */
+/** Quotas by part of the tree, and queues to learners. */
 const NOT_MEASURED = [
   'learner_handler_qp_size',
   'learner_handler_qp_time_ms',
@@ -77,8 +77,6 @@ const NOT_MEASURED = [
   'quota_count_limit_per_namespace',
   'quota_count_usage_per_namespace',
   'quota_exceeded_error_per_namespace',
-  'read_per_namespace',
-  'write_per_namespace',
 ]
 
 type BySid = Readonly<Record<number, Shown>>
@@ -211,4 +209,4 @@ function kindOf(value: unknown): unknown {
 }
 
 /** By server or by part of the tree: from the first value on, or not with ours. */
-const NOT_ALWAYS_THERE = /_per_namespace$|_learner_handler_qp_\w+$|_\d_ack_latency$/
+const NOT_ALWAYS_THERE = /_zookeeper_write_per_namespace$|_learner_handler_qp_\w+$|_\d_ack_latency$/

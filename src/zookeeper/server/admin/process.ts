@@ -31,6 +31,12 @@ export function processFigures({ files, clock }: Pick<Platform, 'files' | 'clock
 
 const PAGE_BYTES = 4096
 
+/** Under whom this process runs, as far as its environment says. */
+export function userOf(): string {
+  const { env } = process
+  return env['USER'] ?? env['LOGNAME'] ?? (process.getuid?.() === 0 ? 'root' : `uid ${process.getuid?.()}`)
+}
+
 /** Apache's list, with what stands for Java here. */
 export function environmentOf({ files, network }: Pick<Platform, 'files' | 'network'>): [string, string][] {
   const { env } = process
@@ -48,7 +54,7 @@ export function environmentOf({ files, network }: Pick<Platform, 'files' | 'netw
     'os.name': process.platform === 'linux' ? 'Linux' : process.platform,
     'os.arch': process.arch === 'x64' ? 'amd64' : process.arch,
     'os.version': textOf(files, '/proc/sys/kernel/osrelease').trim(),
-    'user.name': env['USER'] ?? env['LOGNAME'] ?? '',
+    'user.name': userOf(),
     'user.home': env['HOME'] ?? '',
     'user.dir': process.cwd(),
     'os.memory.free': mebibytes(heapTotal - heapUsed),

@@ -95,18 +95,24 @@ class Ensemble {
 
   /** Runs a client's story to its end. */
   async play<T>(story: (platform: Platform) => Promise<T>): Promise<T> {
-    await this.world.runUntil(() => this.#platform !== null, 1000)
     let outcome: { value: T } | { error: unknown } | null = null
-    this.world.process('clients').signal(() => {
-      story(this.#platform!).then(
+    this.begin((platform) =>
+      story(platform).then(
         (value) => (outcome = { value }),
         (error: unknown) => (outcome = { error }),
-      )
-    })
+      ),
+    )
     await this.until('the story', () => outcome !== null)
     const ended = outcome as unknown as { value: T } | { error: unknown }
     if ('error' in ended) throw ended.error
     return ended.value
+  }
+
+  /** Begins a client's story; it goes on while the world does. */
+  begin(story: (platform: Platform) => Promise<unknown>): void {
+    this.world.process('clients').signal(() => {
+      story(this.#platform!).catch(() => null)
+    })
   }
 
   connect(platform: Platform, server: Server): Promise<PlainClient> {
@@ -196,12 +202,7 @@ test('a follower that has what nobody else has gets TRUNC', async () => {
   // What the leader logs now reaches nobody.
   ensemble.world.partition([leader.machine], [one!.machine, other!.machine])
   const logged = leader.server!.replica.lastLoggedZxid
-  void ensemble
-    .play(async (platform) => {
-      const client = await ensemble.connect(platform, leader)
-      await client.ask('create', znode('/lost')).catch(() => null)
-    })
-    .catch(() => null)
+  ensemble.begin((platform) => ensemble.connect(platform, leader))
   await ensemble.until('the leader has logged it', () => leader.server!.replica.lastLoggedZxid > logged)
   await ensemble.until('the others have a leader', () =>
     [one!, other!].every(({ peer, isServing }) => isServing && peer!.epoch === 2),
@@ -209,12 +210,13 @@ test('a follower that has what nobody else has gets TRUNC', async () => {
   await ensemble.world.run(20)
   leader.machine.crash()
   ensemble.world.heal()
-  await ensemble.write(one!, 'after', 5)
+  const lost = leader.server!.replica.lastLoggedZxid
   ensemble.log.length = 0
   leader.start()
   await ensemble.settle()
-  assert.match(ensemble.log.join('\n'), /gets (?:TRUNC|a snapshot)/)
-  assert.ok(leader.server!.tree.find('/lost') === undefined)
+  assert.match(ensemble.log.join('\n'), new RegExp(`is at ${hexZxid(lost)} and gets TRUNC ${hexZxid(logged)} and 0`))
+  await ensemble.write(leader, 'after', 5)
+  await ensemble.settle()
 })
 
 test('a follower that lags behind what is in memory and on disk gets SNAP, and one with an empty disk does', async () => {
@@ -309,5 +311,58 @@ test('a server that is cut off answers reads of clients that can do with them, u
   await ensemble.until('the client is sent away', () => local.closed)
   assert.equal(lonely!.server!.adminWord('isro'), 'rw')
   await ensemble.write(lonely!, 'c', 1)
+  await ensemble.settle()
+})
+
+test('a leader whose disk is full stops and answers nothing, and the others go on (trap 54)', async () => {
+  const ensemble = await Ensemble.open(8)
+  const { leader } = ensemble
+  await ensemble.write(leader, 'before', 5)
+  leader.machine.diskConditions.inject({ operation: 'write', path: 'log.', code: 'ENOSPC', times: Infinity })
+  let answer = 'none'
+  ensemble.begin(async (platform) => {
+    const client = await ensemble.connect(platform, leader)
+    answer = (await client.ask('create', znode('/doubtful'))).err
+  })
+  await ensemble.until('the leader has stopped', () => leader.stopped !== undefined)
+  assert.match(String(leader.stopped), /fails to write/)
+  await ensemble.until('the others serve', () =>
+    ensemble.servers.every((server) => server === leader || server.isServing),
+  )
+  await ensemble.write(ensemble.leader, 'after', 5)
+  assert.equal(answer, 'none')
+})
+
+test('a follower on a slow link holds nobody up (trap 61)', async () => {
+  const ensemble = await Ensemble.open(9)
+  const { leader } = ensemble
+  const [slow] = ensemble.followers
+  ensemble.world.slowDown(leader.machine, slow!.machine, 300)
+  const startMs = ensemble.world.nowMs
+  await ensemble.write(leader, 'w', 200)
+  assert.ok(ensemble.world.nowMs - startMs < 500, 'of virtual time')
+  ensemble.world.heal()
+  ensemble.world.slowDown(leader.machine, slow!.machine, 1)
+  await ensemble.settle()
+})
+
+test('all servers lose their power at once, and everything acknowledged is there afterwards', async () => {
+  const ensemble = await Ensemble.open(10)
+  for (let round = 0; round < 3; round++) {
+    await ensemble.write(ensemble.leader, `r${round}-`, 10)
+    for (const { machine } of ensemble.servers) machine.powerFail()
+    for (const server of ensemble.servers) server.start()
+    await ensemble.settle()
+  }
+  for (const { server } of ensemble.servers)
+    for (let round = 0; round < 3; round++)
+      for (let index = 0; index < 10; index++) assert.ok(server!.tree.find(`/r${round}-${index}`) !== undefined)
+})
+
+test('leaderServes=no: the leader takes no clients, and those of others are served', async () => {
+  const ensemble = await Ensemble.open(11, { more: 'leaderServes=no\n' })
+  const refused = await ensemble.play((platform) => ensemble.connect(platform, ensemble.leader))
+  assert.equal(refused.welcome, null)
+  await ensemble.write(ensemble.followers[0]!, 'w', 5)
   await ensemble.settle()
 })

@@ -4,6 +4,7 @@
  */
 import { MalformedBytesError } from '#base'
 import { FileError, sleep, type Network, type Socket, type Timer } from '#platform'
+import { TruncationError } from '#zookeeper/persistence'
 import {
   Learner,
   hexZxid,
@@ -47,10 +48,18 @@ export class LearnerTerm {
   #working: Promise<void> = Promise.resolve()
   /** The own disk is busy with what the leader asked for: it is not the leader who is silent. */
   #isBusy = false
+  #snapshotWantedIn: number | null
   readonly #revalidations = new Map<bigint, Revalidation[]>()
   readonly #resolveEnded: (reason: string) => void
 
-  constructor(context: TermContext, network: Network, role: LearnerRole, leader: EnsembleMember) {
+  constructor(
+    context: TermContext,
+    network: Network,
+    role: LearnerRole,
+    leader: EnsembleMember,
+    snapshotWantedIn: number | null,
+  ) {
+    this.#snapshotWantedIn = snapshotWantedIn
     this.#context = context
     this.#leader = leader
     this.#role = role
@@ -69,6 +78,11 @@ export class LearnerTerm {
 
   get epoch(): number {
     return this.#machine?.epoch ?? 0
+  }
+
+  /** The epoch whose leader builds upon less than the own data can be taken back to: it must send all it has. null: there is none. */
+  get snapshotWantedIn(): number | null {
+    return this.#snapshotWantedIn
   }
 
   get leaderSid(): number {
@@ -119,6 +133,7 @@ export class LearnerTerm {
         configVersion: ensemble.configVersion,
         initLimitMs: ensemble.initLimit * tickTimeMs,
         syncLimitMs: ensemble.syncLimit * tickTimeMs,
+        snapshotWantedIn: this.#snapshotWantedIn,
         faults,
       },
       this.#now(),
@@ -247,7 +262,14 @@ export class LearnerTerm {
     this.#isBusy = true
     this.#link!.hold()
     const truncated = faults.skipTruncation ? Promise.resolve() : replica.truncate(zxid)
-    this.#work(truncated, () => this.#onReplaced(zxid))
+    this.#work(
+      truncated.catch((error: unknown) => {
+        if (!(error instanceof TruncationError)) throw error
+        this.#snapshotWantedIn = this.epoch
+        this.#end(`a snapshot is needed instead: ${error.message}`, false)
+      }),
+      () => this.#onReplaced(zxid),
+    )
   }
 
   #loadSnapshot(zxid: bigint): void {
@@ -255,13 +277,16 @@ export class LearnerTerm {
     const link = this.#link!
     platform.logger.info(`a snapshot as of ${hexZxid(zxid)} comes from server ${this.#leader.sid}`)
     link.hold()
-    const source = { take: (length: number) => link.takeRaw(length) }
-    const loaded = replica.loadSnapshot(source, zxid).then(() => {
-      this.#isBusy = true
-      return link.endSnapshot()
-    })
+    const source = {
+      take: (length: number) => link.takeRaw(length),
+      end: async () => {
+        await link.endSnapshot()
+        // From here on it is not the leader who is waited for.
+        this.#isBusy = true
+      },
+    }
     this.#work(
-      loaded.catch((error: unknown) => {
+      replica.loadSnapshot(source, zxid).catch((error: unknown) => {
         // What the machine did to us is for the caller; what came over the connection ends the connection.
         if (error instanceof FileError) throw error
         const reason = error instanceof MalformedBytesError ? error : new Error(messageOf(error))
@@ -274,6 +299,7 @@ export class LearnerTerm {
   }
 
   #onReplaced(zxid: bigint): void {
+    this.#snapshotWantedIn = null
     this.#isBusy = false
     this.#machine!.onSynchronised(this.#context.replica.lastLoggedZxid, zxid, this.#now())
     this.#drain()

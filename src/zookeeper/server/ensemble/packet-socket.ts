@@ -31,6 +31,7 @@ export class PacketSocket {
   readonly remotePort: number
   readonly #platform: Platform
   readonly #socket: Socket
+  readonly #queueBytesMax: number
   readonly #reader = new PacketReader()
   #handler: PacketHandler | null = null
   #state: 'open' | 'closed' = 'open'
@@ -48,9 +49,10 @@ export class PacketSocket {
   packetsSent = 0
   packetsReceived = 0
 
-  constructor(platform: Platform, socket: Socket) {
+  constructor(platform: Platform, socket: Socket, queueBytesMax = QUEUE_BYTES_MAX) {
     this.#platform = platform
     this.#socket = socket
+    this.#queueBytesMax = queueBytesMax
     this.remoteHost = socket.remoteHost
     this.remotePort = socket.remotePort
   }
@@ -152,8 +154,8 @@ export class PacketSocket {
       this.#waiting.push(...chunks)
       this.#waitingBytes += length
     } else this.#socket.write(chunks)
-    if (this.#waitingBytes + this.#socket.pendingBytes > QUEUE_BYTES_MAX)
-      this.destroy(new Error(`${QUEUE_BYTES_MAX} bytes wait for a peer that does not read them`))
+    if (this.#waitingBytes + this.#socket.pendingBytes > this.#queueBytesMax)
+      this.destroy(new Error(`${this.#queueBytesMax} bytes wait for a peer that does not read them`))
   }
 
   /** Streams one after the other, with what came between them. */

@@ -57,6 +57,8 @@ export class QuorumPeer {
   #lostMs: number | null = null
   /** Terms in a row that clients were not served in. */
   #failures = 0
+  /** In this epoch a snapshot takes the place of all that is here. */
+  #snapshotWantedIn: number | null = null
   /** Elections that this server took part in, and how long the last one took, for metrics. */
   readonly elections = { count: 0, lastMs: 0 }
 
@@ -235,9 +237,17 @@ export class QuorumPeer {
       const leader = memberOf(ensemble, vote.leader)
       if (leader === null)
         platform.logger.error(`server ${vote.leader} leads, and there is no server.${vote.leader} here`)
-      else this.#term = new LearnerTerm(context, this.#network, role === 'observing' ? 'observer' : 'follower', leader)
+      else
+        this.#term = new LearnerTerm(
+          context,
+          this.#network,
+          role === 'observing' ? 'observer' : 'follower',
+          leader,
+          this.#snapshotWantedIn,
+        )
     }
     await this.#term?.ended
+    if (this.#term instanceof LearnerTerm) this.#snapshotWantedIn = this.#term.snapshotWantedIn
     this.#term = null
     if (served) this.#lostMs = this.#now()
     this.#failures = served ? 0 : this.#failures + 1

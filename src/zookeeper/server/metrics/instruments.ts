@@ -67,26 +67,33 @@ export class Summary {
   }
 }
 
-/** A summary for each server of an ensemble. */
+/** A summary for each of several keys: servers, parts of the tree. */
 export class SummarySet {
   readonly detailed: boolean
+  readonly #keysMax: number
   readonly #byKey = new Map<string, Summary>()
 
-  constructor({ detailed = false } = {}) {
+  constructor({ detailed = false, keysMax = Infinity } = {}) {
     this.detailed = detailed
+    this.#keysMax = keysMax
   }
 
-  add(key: string, value: number): void {
+  /** Null: there are `keysMax` others. */
+  of(key: string): Summary | null {
     let summary = this.#byKey.get(key)
-    if (summary === undefined) this.#byKey.set(key, (summary = new Summary({ detailed: this.detailed })))
-    summary.add(value)
+    if (summary === undefined) {
+      if (this.#byKey.size >= this.#keysMax) return null
+      this.#byKey.set(key, (summary = new Summary({ detailed: this.detailed })))
+    }
+    return summary
   }
 
   entries(): Iterable<[string, Summary]> {
     return this.#byKey
   }
 
+  /** Keys stay. */
   reset(): void {
-    this.#byKey.clear()
+    for (const summary of this.#byKey.values()) summary.reset()
   }
 }

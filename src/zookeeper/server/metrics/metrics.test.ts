@@ -3,7 +3,7 @@ import { test } from 'node:test'
 
 import { viewOfTest } from '../admin/view-of-test.ts'
 import { monitorValues } from '../admin/monitor.ts'
-import { Summary } from './instruments.ts'
+import { Summary, type SummarySet } from './instruments.ts'
 import { prometheusText } from './prometheus.ts'
 import { ProposalTimes } from './proposal-times.ts'
 import { ServerMetrics } from './server-metrics.ts'
@@ -28,7 +28,7 @@ test('Prometheus reads families with types and labels', () => {
   const view = viewOfTest(PROMETHEUS)
   view.metrics.fsyncTime.add(1.5)
   view.metrics.readLatency.add(2)
-  view.metrics.ackLatency.add('3"', 4)
+  view.metrics.ackLatency.of('3"')!.add(4)
   const text = prometheusText(view)
   assert.match(text, /^# HELP avg_latency avg_latency\n# TYPE avg_latency gauge\navg_latency 3\.5\n/)
   assert.ok(
@@ -66,6 +66,25 @@ test('a leader times its proposals until a server and until a quorum has them', 
     [['3', 1, 10]],
   )
   assert.equal(metrics.quorumAckLatency.sum, 20)
+})
+
+test('traffic is told apart by the first name of a path', () => {
+  const metrics = new ServerMetrics()
+  for (const path of ['/a', '/a/b', '/ab', '/', '/a/c']) metrics.reads.read(path, 10)
+  metrics.writes.written('/a/b', 1)
+  const figures = (name: string): unknown =>
+    Array.from((metrics.instruments.get(name) as SummarySet).entries(), ([key, { count, sum }]) => [key, count, sum])
+  assert.deepEqual(figures('read_per_namespace'), [
+    ['a', 3, 3 * 78 + 2 + 4 + 4],
+    ['ab', 1, 78 + 3],
+  ])
+  assert.deepEqual(figures('write_per_namespace'), [['a', 1, 5]])
+  metrics.reset()
+  metrics.reads.read('/a', 0)
+  assert.deepEqual(figures('read_per_namespace'), [
+    ['a', 1, 70],
+    ['ab', 0, 0],
+  ])
 })
 
 test('the admin word has the names of the provider in charge', () => {

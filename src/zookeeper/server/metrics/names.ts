@@ -1,6 +1,6 @@
 /**
  * What Apache's server counts and this one does not: queues between threads, caches of answers, dead watches, throttles, observer
- * masters, which there are none of here, and the handshakes of its ports, which the log tells of. Dashboards read them: they stay at zero.
+ * masters, which there are none of here. Dashboards read them: they stay at zero.
  */
 export const ALWAYS_ZERO_COUNTERS: readonly string[] = [
   'add_dead_watcher_stall_time',
@@ -31,7 +31,6 @@ export const ALWAYS_ZERO_COUNTERS: readonly string[] = [
   'stale_requests_dropped',
   'throttled_ops',
   'tls_handshake_exceeded',
-  'unsuccessful_handshake',
 ]
 
 /** With whether Apache prints more of their quantiles. */

@@ -25,7 +25,7 @@ export class ProposalTimes {
 
   onAcknowledged(sid: number, zxid: bigint, nowMs: number): void {
     const tookMs = this.#tookMs(zxid, nowMs)
-    if (tookMs !== null) this.#metrics.ackLatency.add(String(sid), tookMs)
+    if (tookMs !== null) this.#metrics.ackLatency.of(String(sid))!.add(tookMs)
   }
 
   onCommitted(zxid: bigint, nowMs: number): void {

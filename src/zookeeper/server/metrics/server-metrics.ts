@@ -6,9 +6,13 @@ import { WatchEventType } from '#zookeeper/protocol'
 
 import { SizeStats } from '../stats.ts'
 import { Counter, Summary, SummarySet } from './instruments.ts'
+import { NamespaceTraffic } from './namespaces.ts'
 import { ALWAYS_ZERO_COUNTERS, ALWAYS_ZERO_SUMMARIES } from './names.ts'
 
 export type Instrument = Counter | Summary | SummarySet
+
+/** Parts of the tree beyond these are not told apart: each costs some KiB. */
+const NAMESPACES_MAX = 256
 
 export class ServerMetrics {
   readonly #instruments = new Map<string, Instrument>()
@@ -25,6 +29,8 @@ export class ServerMetrics {
   /** Handshakes. */
   readonly connectionRequests = this.#counter('connection_request_count')
   readonly connectionsRejected = this.#counter('connection_rejected')
+  /** TLS handshakes of clients that failed. */
+  readonly handshakesFailed = this.#counter('unsuccessful_handshake')
   /** Connections of clients that ended without `closeSession`. */
   readonly connectionsDropped = this.#counter('connection_drop_count')
   /** Sessions that came back on another connection, here. */
@@ -38,6 +44,10 @@ export class ServerMetrics {
   readonly updateLatency = this.#summary('updatelatency', true)
   /** From the time that the leader gave the transaction until it took effect here, by two clocks. */
   readonly propagationLatency = this.#summary('propagation_latency', true)
+  readonly #readPerNamespace = this.#summarySet('read_per_namespace', { keysMax: NAMESPACES_MAX })
+  readonly #writePerNamespace = this.#summarySet('write_per_namespace', { keysMax: NAMESPACES_MAX })
+  readonly reads = new NamespaceTraffic(this.#readPerNamespace)
+  readonly writes = new NamespaceTraffic(this.#writePerNamespace)
   /** Watchers told of one event, by kind. */
   readonly nodeCreatedWatchers = this.#summary('node_created_watch_count')
   readonly nodeDeletedWatchers = this.#summary('node_deleted_watch_count')
@@ -79,7 +89,7 @@ export class ServerMetrics {
   readonly proposalLatency = this.#summary('proposal_latency', true)
   readonly quorumAckLatency = this.#summary('quorum_ack_latency', true)
   /** From proposal to acknowledgement, by server id. */
-  readonly ackLatency = this.#summarySet('ack_latency', true)
+  readonly ackLatency = this.#summarySet('ack_latency', { detailed: true })
 
   constructor() {
     for (const name of ALWAYS_ZERO_COUNTERS) this.#counter(name)
@@ -117,8 +127,8 @@ export class ServerMetrics {
     return this.#add(name, new Summary({ detailed }))
   }
 
-  #summarySet(name: string, detailed: boolean): SummarySet {
-    return this.#add(name, new SummarySet({ detailed }))
+  #summarySet(name: string, options: { detailed?: boolean; keysMax?: number }): SummarySet {
+    return this.#add(name, new SummarySet(options))
   }
 
   #add<Kind extends Instrument>(name: string, instrument: Kind): Kind {
