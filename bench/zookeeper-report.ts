@@ -14,6 +14,8 @@ export interface Figure {
   /** Milliseconds. */
   p50: number
   p99: number
+  /** Microseconds of all servers together, per operation. */
+  cpu: number
 }
 
 /** A load on both sides, or one figure of both; null for a side that did not run. */
@@ -69,7 +71,7 @@ export function writeZooKeeper(): void {
     BEGIN,
     '',
     `Measured on ${at}: ${machine}, everything on one machine over loopback; Apache ZooKeeper 3.9.4 with 512 MiB of heap. Both with fsync, in turn in one run; the warm round.`,
-    'A load of `16x100` is 16 clients with 100 requests under way each. A ratio is Samsa divided by Apache; the goals are a rate of at least 1, a p99 of at most 0.5 and memory of at most 0.2.',
+    'A load of `16x100` is 16 clients with 100 requests under way each. CPU is of all servers together per operation, Samsa and Apache. A ratio is Samsa divided by Apache; the goals are a rate of at least 1, a p99 of at most 0.5 and memory of at most 0.2.',
     '',
   ]
   for (const [index, configuration] of [...new Set(points.map((point) => point.configuration))]
@@ -87,8 +89,8 @@ export function writeZooKeeper(): void {
       '',
       `![Ratios](plots/${file})`,
       '',
-      '| load | bytes | operation | Samsa /s | Apache /s | ratio | Samsa p50, p99 ms | Apache p50, p99 ms | p99 ratio | |',
-      '| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |',
+      '| load | bytes | operation | Samsa /s | Apache /s | ratio | Samsa p50, p99 ms | Apache p50, p99 ms | p99 ratio | CPU us | |',
+      '| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |',
       ...own.filter(({ kind }) => kind === 'load').map((point) => `| ${cells(point).join(' | ')} |`),
       '',
       '| | Samsa | Apache | ratio | |',
@@ -145,6 +147,7 @@ function cells(point: Point): string[] {
     samsa === null ? '' : latencies(samsa),
     apache === null ? '' : latencies(apache),
     p99?.toFixed(2) ?? '',
+    [samsa, apache].map((figure) => figure?.cpu.toFixed(0) ?? '').join(', '),
     rate === null ? '' : missed.length === 0 ? 'reached' : `below: ${missed.join(', ')}`,
   ]
 }

@@ -98,8 +98,8 @@ async function configuration(servers: number): Promise<Point[]> {
             const { value, foreign } = await gated(() => measure(ensembles.get(side)!, load, bytes), options.ungated)
             figures.set(side, value)
             const told = value.map(
-              ({ operation, rate, p50, p99 }) =>
-                `${operation} ${rate.toFixed(0)}/s ${p50.toFixed(2)}/${p99.toFixed(1)} ms`,
+              ({ operation, rate, p50, p99, cpu }) =>
+                `${operation} ${rate.toFixed(0)}/s ${p50.toFixed(2)}/${p99.toFixed(1)} ms ${cpu.toFixed(0)} us`,
             )
             console.log(
               `  ${round} ${load.name} ${bytes} B: ${side}: ${told.join(', ')} (others ${foreign.toFixed(2)})`,
@@ -136,17 +136,23 @@ async function measure(ensemble: Ensemble, load: Load, bytes: number): Promise<F
   }
   for (const [operation, request] of Object.entries(operations)) {
     const latencies: number[] = []
+    const cpuBefore = cpuSeconds(ensemble)
     const startMs = performance.now()
     await all(outstanding, request, latencies)
     const rate = (count * clients * 1000) / (performance.now() - startMs)
+    const cpu = ((cpuSeconds(ensemble) - cpuBefore) * 1e6) / (count * clients)
     latencies.sort((a, b) => a - b)
     const at = (share: number): number => latencies[Math.floor(latencies.length * share)]!
-    figures.push({ operation, rate, p50: at(0.5), p99: at(0.99) })
+    figures.push({ operation, rate, p50: at(0.5), p99: at(0.99), cpu })
   }
   await all(100, deleteRequest)
   await sessions[0]!.run(1, 1, () => deleteRequest('/bench'))
   await Promise.all(sessions.map((session) => session.close()))
   return figures
+}
+
+function cpuSeconds({ servers }: Ensemble): number {
+  return servers.reduce((sum, { pid }) => sum + usageOf(pid).cpuSeconds, 0)
 }
 
 function joined(configurationName: string, load: string, bytes: number, of: Map<Implementation, Figure[]>): Point[] {

@@ -29,13 +29,13 @@ test('thirty seeds of this commit without a finding', async () => {
   await simulate('--seed', 'commit', '--count', '30')
 })
 
-test('forty fixed seeds of three servers without a finding, in which everything happened', async () => {
-  await simulate('--ensemble', '3', '--seed', '1', '--count', '40')
+test('thirty fixed seeds of three servers without a finding, in which everything happened', async () => {
+  await simulate('--ensemble', '3', '--seed', '1', '--count', '30')
 })
 
 test('seeds of this commit of three and of five servers without a finding', async () => {
-  await simulate('--ensemble', '3', '--seed', 'commit', '--count', '20')
-  await simulate('--ensemble', '5', '--seed', 'commit', '--count', '20')
+  await simulate('--ensemble', '3', '--seed', 'commit', '--count', '10')
+  await simulate('--ensemble', '5', '--seed', 'commit', '--count', '10')
 })
 
 test('seeds of a server of its own, in which the judges of an ensemble are judged', async () => {

@@ -275,6 +275,10 @@ test('watches set again after a reconnection tell what was missed, but for a zno
 test('nothing of a session outlives it, and nothing is refused before its end', () => {
   const late = started().commits(3n, 7n, 0, OpCode.closeSession).writes(7n, create('/b'), 4n, '/b')
   assert.deepEqual(late.kinds(), ['session'])
+  const read = started()
+    .commits(3n, 7n, 0, OpCode.closeSession)
+    .reads(7n, get('/a'), 3n, dataText('x', created(2n)))
+  assert.deepEqual(read.kinds(), ['session'])
   const refused = started().writes(7n, create('/b'), 3n, '', ZkErrorCode.SESSIONEXPIRED)
   assert.deepEqual(refused.kinds(), ['session'])
   const ended = started()

@@ -87,6 +87,11 @@ class HistoryCheck {
   #checkRead(operation: Operation): void {
     const { err } = operation.answer!
     if (isSessionError(err)) return
+    if (!this.#model.sessions.has(operation.session))
+      this.#add(
+        'session',
+        `${told(operation)} is answered at ${hex(operation.answer!.zxid)}, after the end of its session`,
+      )
     this.#compare(operation, this.#model.read(operation.request as ReadRequest))
   }
 

@@ -20,6 +20,8 @@ export interface EnsembleOptions {
   /** 1: a server of its own. */
   readonly voters: number
   readonly observers: number
+  /** A quorum is a majority in each of a majority of these groups; null: a majority of all voters. */
+  readonly groups: readonly (readonly number[])[] | null
   readonly snapCount: number
   readonly commitLogCount: number
   /** Bytes of a log file before the next begins; 0: only snapshots begin one. */
@@ -78,6 +80,14 @@ export class SimulatedEnsemble {
 
   get quorumSize(): number {
     return Math.floor(this.options.voters / 2) + 1
+  }
+
+  /** Whether these can decide. */
+  isQuorum(sids: ReadonlySet<number>): boolean {
+    const { groups } = this.options
+    if (groups === null) return sids.size >= this.quorumSize
+    const agreeing = groups.filter((group) => group.filter((sid) => sids.has(sid)).length * 2 > group.length)
+    return agreeing.length * 2 > groups.length
   }
 
   machineNamed(name: string): ServerMachine {
@@ -183,7 +193,7 @@ export class SimulatedEnsemble {
   }
 
   #zooCfg(sid: number, role: ServerMachine['role']): string {
-    const { snapCount, commitLogCount, logKb, answersEarly, voters } = this.options
+    const { snapCount, commitLogCount, logKb, answersEarly, voters, groups } = this.options
     const servers = this.machines.map(
       (machine) => `server.${machine.sid}=${machine.process.name}:${QUORUM_PORT}:${ELECTION_PORT}:${machine.role}`,
     )
@@ -203,6 +213,7 @@ export class SimulatedEnsemble {
         ? []
         : [
             ...servers,
+            ...(groups ?? []).map((group, index) => `group.${index + 1}=${group.join(':')}`),
             `initLimit=${INIT_LIMIT}`,
             `syncLimit=${SYNC_LIMIT}`,
             'cnxTimeout=500',

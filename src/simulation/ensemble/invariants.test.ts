@@ -16,6 +16,7 @@ class Stage {
   readonly ensemble = new SimulatedEnsemble(this.world, {
     voters: 3,
     observers: 0,
+    groups: null,
     snapCount: 100,
     commitLogCount: 100,
     logKb: 0,

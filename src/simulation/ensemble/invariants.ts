@@ -44,6 +44,9 @@ interface Leader {
 
 /** What was last seen of a server. */
 interface Seen {
+  server: ServerMachine['server']
+  term: object | null
+  lastZxid: bigint | null
   life: number
   view: ServerView | null
   /** The last zxid that was a transaction's. */
@@ -88,7 +91,16 @@ export class Invariants {
 
   constructor(ensemble: SimulatedEnsemble) {
     this.#ensemble = ensemble
-    for (const machine of ensemble.machines) this.#seen.set(machine, { life: 0, view: null, lastTxn: 0n, office: null })
+    for (const machine of ensemble.machines)
+      this.#seen.set(machine, {
+        server: null,
+        term: null,
+        lastZxid: null,
+        life: 0,
+        view: null,
+        lastTxn: 0n,
+        office: null,
+      })
   }
 
   get elections(): number {
@@ -107,8 +119,9 @@ export class Invariants {
 
   #look(machine: ServerMachine): void {
     const seen = this.#seen.get(machine)!
-    const view = viewOf(machine)
     if (machine.logFailedMs !== null) this.#checkStops(machine)
+    if (!this.#hasChanged(machine, seen)) return
+    const view = viewOf(machine)
     if (view === null || view.role === null) {
       this.#leaveOffice(seen)
       this.#note(seen, machine, view)
@@ -132,6 +145,18 @@ export class Invariants {
     if (view.role === 'leader') this.#deliver(seen.lastTxn, view.epoch)
     this.#checkDelivered(machine, seen.lastTxn)
     this.#checkTree(machine, seen.lastTxn, view)
+  }
+
+  /** After most events nothing has. */
+  #hasChanged({ server, process }: ServerMachine, seen: Seen): boolean {
+    const running = process.isRunning ? server : null
+    const term = running?.term ?? null
+    const lastZxid = running?.tree.lastZxid ?? null
+    if (running === seen.server && term === seen.term && lastZxid === seen.lastZxid) return false
+    seen.server = running
+    seen.term = term
+    seen.lastZxid = lastZxid
+    return true
   }
 
   #note(seen: Seen, machine: ServerMachine, view: ServerView | null): void {
@@ -202,18 +227,23 @@ export class Invariants {
       this.#add(
         `PrefixConsistency: the history of ${hex(zxid)} leaves that of ${hex(this.#lastDelivered)}, which has been delivered, at ${hex(end)}`,
       )
-    const { machine } = this.#leaders.get(epoch)!
-    if (end > this.#lastDelivered) this.#commit(this.#lastDelivered, end, machine)
-    for (const [from, to] of segments.reverse()) this.#commit(from, to, machine)
+    if (end > this.#lastDelivered) this.#commit(this.#lastDelivered, end)
+    for (const [from, to] of segments.reverse()) this.#commit(from, to)
     this.#lastDelivered = zxid
   }
 
-  /** Everything after `from` up to `to`, of one epoch. `leader`: in whose history it was found. */
-  #commit(from: bigint, to: bigint, leader: ServerMachine): void {
+  /** Everything after `from` up to `to`, of one epoch. */
+  #commit(from: bigint, to: bigint): void {
     this.#delivered.set(to >> 32n, to)
+    let logged: Map<bigint, Uint8Array> | null = null
     for (let zxid = from + 1n; zxid <= to; zxid++) {
-      const proposed = this.#proposed.get(zxid) ?? this.#onlyOnDisk(zxid, leader)
-      if (proposed === null) {
+      let proposed = this.#proposed.get(zxid)
+      if (proposed === undefined) {
+        logged ??= this.#logged(epochOf(to))
+        const bytes = logged.get(zxid)
+        if (bytes !== undefined) this.#proposed.set(zxid, (proposed = proposedOf(bytes)))
+      }
+      if (proposed === undefined) {
         this.#add(`Integrity: ${hex(zxid)} is delivered, and was not proposed to anybody`)
         continue
       }
@@ -223,13 +253,13 @@ export class Invariants {
     }
   }
 
-  /** What a leader had logged when it died, and nobody else had: it may come back and lead again, with it in its history. */
-  #onlyOnDisk(zxid: bigint, { process, sid }: ServerMachine): Proposed | null {
-    const found = this.#ensemble.logOf(sid).get(zxid)
-    if (found === undefined || this.#leaders.get(epochOf(zxid))?.machine.process !== process) return null
-    const proposed = proposedOf(found)
-    this.#proposed.set(zxid, proposed)
-    return proposed
+  /**
+   * What the leader of an epoch has logged. It may have died before anybody else had it, and come back with it: to lead again, or to
+   * give it to another, who then leads, in a snapshot.
+   */
+  #logged(epoch: number): Map<bigint, Uint8Array> {
+    const leader = this.#leaders.get(epoch)
+    return leader === undefined ? new Map() : this.#ensemble.logOf(leader.machine.sid)
   }
 
   /** In the epoch of its proposal a transaction is committed by acknowledgements; in later ones by the history of a leader. */
@@ -240,7 +270,7 @@ export class Invariants {
     const has = this.#ensemble.voters.filter(
       ({ process }) => process === leader.process || (this.#acknowledged.get(process.name) ?? 0n) >= zxid,
     )
-    if (has.length < this.#ensemble.quorumSize)
+    if (!this.#ensemble.isQuorum(new Set(has.map(({ sid }) => sid))))
       this.#add(
         `Agreement: ${hex(zxid)} is delivered with the acknowledgements of ${has.map(({ process }) => process.name).join()} only`,
       )

@@ -51,6 +51,14 @@ const LOADS = [
   { pauseMs: 40, burstMax: 15, bytesMax: 0 },
   { pauseMs: 150, burstMax: 4, bytesMax: 60_000 },
 ]
+/** Hierarchical quorums. */
+const GROUPS = [
+  [[1], [2, 3], [4, 5]],
+  [
+    [1, 2, 3],
+    [4, 5],
+  ],
+]
 const SETUP_MS_MAX = 15_000
 const FAULTS_MS = 12_000
 const FAULT_EVERY_MS = [900, 900, 350]
@@ -96,6 +104,7 @@ class EnsembleRun {
     return {
       voters,
       observers: voters > 1 && random.chance(0.3) ? 1 : 0,
+      groups: voters === 5 && random.chance(0.2) ? random.pick(GROUPS) : null,
       snapCount: random.pick([12, 40, 150]),
       commitLogCount: random.pick([4, 30, 500]),
       logKb: random.pick([0, 0, 4]),
@@ -218,10 +227,10 @@ class EnsembleRun {
       ...this.#findings,
       ...world.findings.map(({ atMs, what }) => `${atMs.toFixed(0)}: ${what}`),
     ]
-    const { voters, observers } = this.#ensemble.options
+    const { voters, observers, groups } = this.#ensemble.options
     return {
       seed: this.#seed,
-      mode: `${voters} voters${observers > 0 ? `, ${observers} observer` : ''}`,
+      mode: `${voters} voters${observers > 0 ? `, ${observers} observer` : ''}${groups === null ? '' : `, ${groups.length} groups`}`,
       findings,
       acknowledgedWrites: this.#recorder.acknowledgedWrites,
       durationMs: world.nowMs,

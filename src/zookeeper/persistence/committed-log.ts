@@ -4,7 +4,7 @@
  * Invariant: there is no hole in it. One would go to every learner that is synchronised from here, and transactions would be lost
  * (ZOOKEEPER-4925); where a transaction does not follow, what was before it is forgotten.
  */
-import { follows } from './names.ts'
+import { follows } from '#zookeeper/protocol'
 
 export interface CommittedTxn {
   readonly zxid: bigint

@@ -1,9 +1,10 @@
 /** What the log on disk has after a transaction, for a learner that the committed log does not reach. Source: ZKDatabase.getProposalsFromTxnLog. */
 import type { FileSystem } from '#platform'
+import { follows } from '#zookeeper/protocol'
 
 import type { CommittedTxn } from './committed-log.ts'
-import { LogReader, zxidOf } from './log-reader.ts'
-import { follows, listDated, logsFrom, type DatedFile } from './names.ts'
+import { LogReader, zxidIn } from './log-reader.ts'
+import { listDated, logsFrom, type DatedFile } from './names.ts'
 
 /**
  * Transactions after `zxid` up to `last`, or as far as the log goes. null where the log does not hold `zxid` itself, has more than `bytesMax` from there on, or
@@ -40,7 +41,7 @@ function* entriesFrom(files: FileSystem, logs: readonly DatedFile[], zxid: bigin
       const reader = new LogReader(file)
       reader.seek(zxid)
       for (let bytes = reader.nextBytes(); bytes !== null; bytes = reader.nextBytes())
-        yield { zxid: zxidOf(bytes), bytes }
+        yield { zxid: zxidIn(bytes), bytes }
     } finally {
       file.close()
     }

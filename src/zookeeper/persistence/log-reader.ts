@@ -129,6 +129,6 @@ export class LogReader {
 }
 
 /** Of an encoded `LoggedTxn`, without decoding the rest. */
-export function zxidOf(bytes: Uint8Array): bigint {
+export function zxidIn(bytes: Uint8Array): bigint {
   return new DataView(bytes.buffer, bytes.byteOffset).getBigInt64(ZXID_AT)
 }

@@ -1,5 +1,6 @@
 /** The files of a data directory: `log.<zxid of the first transaction>` and `snapshot.<zxid of the last>`, in hex. */
 import { joinPath, type FileSystem } from '#platform'
+import { counterOf } from '#zookeeper/protocol'
 
 export interface DatedFile {
   readonly path: string
@@ -33,14 +34,7 @@ export function logsFrom(logs: readonly DatedFile[], zxid: bigint): DatedFile[] 
   return logs.slice(Math.max(first, 0))
 }
 
-const COUNTER_MASK = 0xffff_ffffn
-
-/** Whether nothing lies between the two: the next transaction of an epoch, or the first of a later one. */
-export function follows(next: bigint, last: bigint): boolean {
-  return next === last + 1n || (next >> 32n > last >> 32n && (next & COUNTER_MASK) <= 1n)
-}
-
 /** No transaction, but the beginning of an epoch: where a server stands that has followed its leader and seen none since. */
 export function isEpochMark(zxid: bigint): boolean {
-  return (zxid & COUNTER_MASK) === 0n
+  return counterOf(zxid) === 0
 }

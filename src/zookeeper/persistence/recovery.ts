@@ -7,11 +7,11 @@
  */
 import { MalformedBytesError } from '#base'
 import { joinPath, makeDirectoryDurably, type File, type Platform } from '#platform'
-import type { TxnDigest } from '#zookeeper/protocol'
+import { type TxnDigest, follows, hexLong } from '#zookeeper/protocol'
 import { DIGEST_VERSION, ZnodeTree, type TreeOptions } from '#zookeeper/tree'
 
 import { LogReader } from './log-reader.ts'
-import { follows, listDated, logsFrom, type DatedFile } from './names.ts'
+import { listDated, logsFrom, type DatedFile } from './names.ts'
 import { finishReplacement } from './replacement.ts'
 import { readSnapshot, writeSnapshot } from './snapshot.ts'
 
@@ -152,14 +152,14 @@ async function replay(
     }
   }
   if (lastDigest?.version === DIGEST_VERSION && lastDigest.treeDigest !== tree.digest)
-    platform.logger.warn(`after ${hex(tree.lastZxid)} the tree is not the one that the log was written for`)
+    platform.logger.warn(`after ${hexLong(tree.lastZxid)} the tree is not the one that the log was written for`)
   return replayed
 }
 
 /** Every transaction has the next number of its epoch, refused ones too: where some are missing, something was lost. */
 function gap(log: DatedFile, last: bigint, next: bigint): RecoveryError {
   return new RecoveryError(
-    `${log.path} goes on with transaction ${hex(next)} after ${hex(last)}: those in between are missing. ` +
+    `${log.path} goes on with transaction ${hexLong(next)} after ${hexLong(last)}: those in between are missing. ` +
       'Restore the files from a backup, or remove the data of this server and let it take the data of its ensemble',
   )
 }
@@ -183,17 +183,13 @@ function judgeDamage(
 ): void {
   if (next === undefined) {
     platform.logger.warn(
-      `${log.path} is cut at byte ${reader.position}, after transaction ${hex(lastZxid)}: ${reader.damage}`,
+      `${log.path} is cut at byte ${reader.position}, after transaction ${hexLong(lastZxid)}: ${reader.damage}`,
     )
     return
   }
   if (follows(next.zxid, lastZxid)) return
   throw new RecoveryError(
-    `${log.path} is damaged at byte ${reader.position}, after transaction ${hex(lastZxid)} (${reader.damage}), ` +
+    `${log.path} is damaged at byte ${reader.position}, after transaction ${hexLong(lastZxid)} (${reader.damage}), ` +
       `and ${next.path} does not go on there: transactions are missing. Restore the file from a backup`,
   )
-}
-
-function hex(zxid: bigint): string {
-  return `0x${BigInt.asUintN(64, zxid).toString(16)}`
 }

@@ -4,8 +4,9 @@
  */
 import { MalformedBytesError } from '#base'
 import type { FileSystem, Platform } from '#platform'
+import { hexLong } from '#zookeeper/protocol'
 
-import { LogReader, zxidOf } from './log-reader.ts'
+import { LogReader, zxidIn } from './log-reader.ts'
 import { isEpochMark, listDated, type DatedFile } from './names.ts'
 import { RecoveryError, TruncationError, type Folders } from './recovery.ts'
 import { lastHeldBy } from './snapshot.ts'
@@ -21,12 +22,14 @@ export async function truncateData(platform: Platform, folders: Folders, zxid: b
   for (const snapshot of snapshots) (lastHeldBy(files, snapshot) <= zxid ? kept : gone).push(snapshot)
   const base = kept.at(-1)
   if (base === undefined)
-    throw new TruncationError(`transactions after ${hex(zxid)} are in every snapshot of ${folders.snapshots}`)
+    throw new TruncationError(`transactions after ${hexLong(zxid)} are in every snapshot of ${folders.snapshots}`)
   const cut = findCut(files, listDated(files, folders.logs, 'log'), zxid)
   const endsThere = base.zxid === zxid || cut.last === zxid
   // The mark of an epoch is no transaction: then the transactions of earlier epochs remain, which all servers of this one share.
   if (!endsThere && !isEpochMark(zxid))
-    throw new TruncationError(`transaction ${hex(zxid)}, after which the log is to be cut, is not in ${folders.logs}`)
+    throw new TruncationError(
+      `transaction ${hexLong(zxid)}, after which the log is to be cut, is not in ${folders.logs}`,
+    )
   for (const { path } of gone) files.remove(path)
   await files.syncDirectory(folders.snapshots)
   await removeLogsAfter(platform, folders, zxid)
@@ -65,9 +68,9 @@ function findCut(
     const reader = new LogReader(file)
     let { position } = reader
     let last: bigint | null = null
-    for (let bytes = reader.nextBytes(); bytes !== null && zxidOf(bytes) <= zxid; bytes = reader.nextBytes()) {
+    for (let bytes = reader.nextBytes(); bytes !== null && zxidIn(bytes) <= zxid; bytes = reader.nextBytes()) {
       position = reader.position
-      last = zxidOf(bytes)
+      last = zxidIn(bytes)
     }
     return { log, position, last }
   } catch (cause) {
@@ -76,8 +79,4 @@ function findCut(
   } finally {
     file.close()
   }
-}
-
-function hex(zxid: bigint): string {
-  return `0x${BigInt.asUintN(64, zxid).toString(16)}`
 }

@@ -38,3 +38,4 @@ export {
 } from './records.ts'
 export * from './requests.ts'
 export { LoggedTxn, TxnDigest, TxnHeader, readTxn, writeTxn, type SimpleTxn, type Txn } from './transactions.ts'
+export { counterOf, epochOf, follows, hexLong, zxidOf } from './zxid.ts'

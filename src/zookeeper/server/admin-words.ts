@@ -2,7 +2,9 @@
  * The four-letter words: a connection that begins with one gets a text and is closed. What each prints is what
  * dashboards and scripts parse. Source: org.apache.zookeeper.server.command.
  */
-import { Decimal, NOT_SERVING, VERSION_TEXT, hex, type AdminView } from './admin/view.ts'
+import { hexLong } from '#zookeeper/protocol'
+
+import { Decimal, NOT_SERVING, VERSION_TEXT, type AdminView } from './admin/view.ts'
 import { monitorValues } from './admin/monitor.ts'
 import type { ClientConnection } from './client-connection.ts'
 
@@ -38,19 +40,19 @@ const WORDS: Readonly<Record<string, Word>> = {
   wchs: { print: watchSummary, otherwise: SERVING_ONLY },
   wchc: {
     print: ({ tree }) =>
-      `${lines(tree.watches.bySession(), ([id, paths]) => [hex(id), ...paths.map(tabbed)].join('\n'))}\n`,
+      `${lines(tree.watches.bySession(), ([id, paths]) => [hexLong(id), ...paths.map(tabbed)].join('\n'))}\n`,
     otherwise: SERVING_ONLY,
   },
   wchp: {
     print: ({ tree }) =>
-      `${lines(tree.watches.byPath(), ([path, ids]) => [path, ...ids.map(hex).map(tabbed)].join('\n'))}\n`,
+      `${lines(tree.watches.byPath(), ([path, ids]) => [path, ...ids.map(hexLong).map(tabbed)].join('\n'))}\n`,
     otherwise: SERVING_ONLY,
   },
   isro: { print: ({ role }) => (role === 'read-only' ? 'ro' : 'rw'), otherwise: 'null' },
   gtmk: { print: ({ traceMask }) => String(traceMask) },
   stmk: { print: setTraceMask },
   hash: {
-    print: ({ tree }) => lines(tree.digests, ([zxid, digest]) => `${hex(zxid).slice(2)}: ${digest}`),
+    print: ({ tree }) => lines(tree.digests, ([zxid, digest]) => `${hexLong(zxid).slice(2)}: ${digest}`),
     otherwise: NOT_SERVING,
   },
   crst: { print: resetConnections, otherwise: SERVING_ONLY },
@@ -91,7 +93,7 @@ function summary(view: AdminView): string {
   return (
     `Latency min/avg/max: ${Math.floor(latency.minMs)}/${new Decimal(latency.averageMs).toString()}/${Math.floor(latency.maxMs)}\n` +
     `Received: ${received}\nSent: ${sent}\nConnections: ${view.connectionCount}\nOutstanding: ${view.outstanding}\n` +
-    `Zxid: ${hex(view.tree.lastZxid)}\nMode: ${view.role}\nNode count: ${view.tree.nodeCount}\n` +
+    `Zxid: ${hexLong(view.tree.lastZxid)}\nMode: ${view.role}\nNode count: ${view.tree.nodeCount}\n` +
     (leadership === null ? '' : `Proposal sizes last/min/max: ${leadership.proposals.toString()}\n`)
   )
 }
@@ -106,8 +108,8 @@ function connectionLine(connection: ClientConnection): string {
   const { latency } = traffic
   const cxid = connection.lastXid >= 0 ? `,lcxid=0x${connection.lastXid.toString(16)}` : ''
   return (
-    ` ${plainLine(connection)},sid=${hex(sessionId)},lop=${connection.lastOperation},` +
-    `est=${connection.establishedWallMs},to=${connection.timeoutMs}${cxid},lzxid=${hex(connection.lastZxid)},` +
+    ` ${plainLine(connection)},sid=${hexLong(sessionId)},lop=${connection.lastOperation},` +
+    `est=${connection.establishedWallMs},to=${connection.timeoutMs}${cxid},lzxid=${hexLong(connection.lastZxid)},` +
     `lresp=${Math.floor(connection.lastResponseMs)},llat=${Math.floor(connection.lastLatencyMs)},` +
     `minlat=${Math.floor(latency.minMs)},avglat=${Math.floor(latency.averageMs)},maxlat=${Math.floor(latency.maxMs)})`
   )
@@ -159,7 +161,7 @@ function dump(view: AdminView): string {
   return (
     `SessionTracker dump:\n${view.tracker === null ? globalSessions(view) : sessionSets(view)}` +
     `ephemeral nodes dump:\nSessions with Ephemerals (${ephemerals.length}):\n` +
-    lines(ephemerals, ([id, paths]) => [`${hex(id)}:`, ...Array.from(paths, tabbed)].join('\n')) +
+    lines(ephemerals, ([id, paths]) => [`${hexLong(id)}:`, ...Array.from(paths, tabbed)].join('\n')) +
     `Connections dump:\n${connectionSets(view)}`
   )
 }
@@ -168,14 +170,14 @@ function sessionSets(view: AdminView): string {
   const buckets = view.tracker!.buckets()
   return (
     `Session Sets (${buckets.length})/(${view.tracker!.size}):\n` +
-    lines(buckets, ([endMs, ids]) => expiring(ids.map(hex), view.wallOfSessionMs(endMs)))
+    lines(buckets, ([endMs, ids]) => expiring(ids.map(hexLong), view.wallOfSessionMs(endMs)))
   )
 }
 
 /** A learner does not know when they expire. */
 function globalSessions({ tree, role }: AdminView): string {
   const sessions = role === 'read-only' ? [] : [...tree.sessions]
-  return `Global Sessions(${sessions.length}):\n${lines(sessions, ([id, timeoutMs]) => `${hex(id)}\t${timeoutMs}ms`)}`
+  return `Global Sessions(${sessions.length}):\n${lines(sessions, ([id, timeoutMs]) => `${hexLong(id)}\t${timeoutMs}ms`)}`
 }
 
 /** When each is closed unless something is heard of it, in whole ticks as Apache counts. */
@@ -185,7 +187,7 @@ function connectionSets(view: AdminView): string {
   for (const { remoteAddress, sessionId, silentUntilMs } of view.connections) {
     const endMs = (Math.floor(silentUntilMs / tickTimeMs) + 1) * tickTimeMs
     const texts = sets.get(endMs) ?? []
-    sets.set(endMs, [...texts, `ip: /${remoteAddress} sessionId: ${hex(sessionId)}`])
+    sets.set(endMs, [...texts, `ip: /${remoteAddress} sessionId: ${hexLong(sessionId)}`])
   }
   const sorted = [...sets].sort(([a], [b]) => a - b)
   return `Connections Sets (${sets.size})/(${view.connectionCount}):\n${lines(sorted, ([endMs, texts]) => expiring(texts, view.wallOfMs(endMs)))}`

@@ -5,7 +5,7 @@
  *     session=0x1000…  user=alice,127.0.0.1  ip=127.0.0.1  operation=create  znode=/a  znode_type=persistent  result=success
  */
 import type { Logger } from '#platform'
-import { CreateMode, OpCode, Perms, ZkErrorCode, type Acl, type Id } from '#zookeeper/protocol'
+import { CreateMode, OpCode, Perms, ZkErrorCode, type Acl, type Id, hexLong } from '#zookeeper/protocol'
 import type { Applied, WriteBody } from '#zookeeper/tree'
 
 /** Whose write it is. */
@@ -43,7 +43,7 @@ export class AuditLog {
   }
 
   written({ sessionId, ip, ids }: Author, body: WriteBody, applied: Applied): void {
-    const author = { session: hex(sessionId), user: usersOf(ids), ip }
+    const author = { session: hexLong(sessionId), user: usersOf(ids), ip }
     const isFine = applied.err === ZkErrorCode.OK && applied.type !== OpCode.error
     if (body.type === OpCode.multi) return this.#multiWritten(author, body.ops, applied)
     const event = eventOf(body, applied.path)
@@ -52,7 +52,7 @@ export class AuditLog {
 
   /** With its session, which its client has closed or which has expired. */
   ephemeralDeleted(sessionId: bigint, path: string): void {
-    const author = { session: hex(sessionId), user: this.#user }
+    const author = { session: hexLong(sessionId), user: this.#user }
     this.#tell(author, { operation: 'ephemeralZNodeDeletionOnSessionCloseOrExpire', znode: path }, 'success')
   }
 
@@ -122,8 +122,4 @@ function aclText({ perms, id }: Acl): string {
 function usersOf(ids: readonly Id[]): string {
   const names = ids.map(({ scheme, id }) => (scheme === 'digest' ? id.slice(0, id.indexOf(':')) : (id ?? '')))
   return names.filter((name) => name !== '').join(',')
-}
-
-function hex(value: bigint): string {
-  return `0x${BigInt.asUintN(64, value).toString(16)}`
 }

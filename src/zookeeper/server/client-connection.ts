@@ -21,6 +21,7 @@ import {
   ZkErrorCode,
   operations,
   type LoggedTxn,
+  hexLong,
 } from '#zookeeper/protocol'
 import {
   isPasswordOf,
@@ -198,7 +199,7 @@ export class ClientConnection implements FramedHandler, Watcher {
     const hasSeenMore = request.lastZxidSeen > tree.lastZxid && request.lastZxidSeen > term.firstZxid
     if (hasSeenMore && !this.#host.faults.readsGoBack) {
       logger.info(
-        `${this.remoteAddress} has seen ${hex(request.lastZxidSeen)}, we are at ${hex(tree.lastZxid)}: it must try another server`,
+        `${this.remoteAddress} has seen ${hexLong(request.lastZxidSeen)}, we are at ${hexLong(tree.lastZxid)}: it must try another server`,
       )
       return this.close()
     }
@@ -240,7 +241,7 @@ export class ClientConnection implements FramedHandler, Watcher {
       return this.#welcome()
     }
     this.#host.logger.info(
-      `${this.remoteAddress} wants session ${hex(this.#sessionId)}, which has expired or is another's`,
+      `${this.remoteAddress} wants session ${hexLong(this.#sessionId)}, which has expired or is another's`,
     )
     this.#sessionId = 0n
     this.#sendConnectResponse(0, 0n, NO_PASSWORD)
@@ -450,8 +451,4 @@ export class ClientConnection implements FramedHandler, Watcher {
 /** IPv4 as people and ACLs write it, also where the socket speaks IPv6. */
 function plainAddress(host: string): string {
   return host.startsWith('::ffff:') ? host.slice(7) : host
-}
-
-function hex(value: bigint): string {
-  return `0x${BigInt.asUintN(64, value).toString(16)}`
 }

@@ -79,13 +79,13 @@ class Pair {
       leaderSid: 1,
       request: (request) => {
         this.requests.push(request)
-        this.#later(() => this.leader?.onRequest(this.#port, request))
+        this.#later(() => this.leader?.onRequest(this.port, request))
       },
       revalidate: (sessionId, timeoutMs) =>
         new Promise((resolve, reject) =>
           this.#later(() => {
             if (this.leader === null) return reject(new Error('the leader is lost'))
-            const isAlive = this.leader.onRevalidate(this.#port, sessionId, timeoutMs)
+            const isAlive = this.leader.onRevalidate(this.port, sessionId, timeoutMs)
             this.#later(() => resolve(isAlive))
           }),
         ),
@@ -99,7 +99,7 @@ class Pair {
   /** What a ping and its answer carry. */
   ping(): readonly (readonly [bigint, number])[] {
     const touched = this.learner!.takeTouched()
-    for (const [id, timeoutMs] of touched) this.leader!.onTouched(this.#port, id, timeoutMs)
+    for (const [id, timeoutMs] of touched) this.leader!.onTouched(this.port, id, timeoutMs)
     return touched
   }
 
@@ -109,7 +109,8 @@ class Pair {
     for (const { told } of this.members) told.retire('the test says so')
   }
 
-  readonly #port: LearnerPort = { sid: 2, synced: () => this.#later(() => this.learner?.onSynced()) }
+  /** The follower, as the leader sees it. */
+  readonly port: LearnerPort = { sid: 2, synced: () => this.#later(() => this.learner?.onSynced()) }
 
   #propose(logged: LoggedTxn): void {
     const bytes = LoggedTxn.encode(logged)
@@ -416,6 +417,38 @@ test('a request that is none is refused in its place, wherever its client is', (
     )
     await client.ask('create', node('/b'))
     assert.ok(pair.members[1]!.server.tree.find('/b'))
+  }))
+
+test('another transaction with the cxid of a write that waits is not its outcome', () =>
+  play(14, async (pair, connect, platform) => {
+    const arrived = async (type: number): Promise<void> => {
+      while (!pair.requests.some((request) => request.type === type)) await pause(platform, 0.2)
+    }
+    const client = await connect(2)
+    await client.ask('create', node('/a'))
+    const { sessionId } = client.welcome!
+    const written = client.ask('setData', { path: '/a', data: null, version: -1 }, 0)
+    await arrived(OpCode.setData)
+    // The client was at another server before, and had counted there, too.
+    const body = operations.create.request.encode(node('/other'))
+    pair.leader!.onRequest(pair.port, { sessionId, cxid: 0, type: OpCode.create, body, ids: [] })
+    assert.equal((await written).body!.stat.version, 1)
+
+    const created = client.ask('create2', node('/b'), 0)
+    await arrived(OpCode.create2)
+    // What the leader does when a session expires.
+    pair.leader!.onRequest(pair.port, {
+      sessionId,
+      cxid: 0,
+      type: OpCode.closeSession,
+      body: new Uint8Array(0),
+      ids: [],
+    })
+    await assert.rejects(created, /closed the connection/)
+    for (const { server } of pair.members) {
+      assert.ok(server.tree.find('/other'))
+      assert.equal(server.tree.sessions.size, 0)
+    }
   }))
 
 test('where the counter of the epoch ends, the leader steps down instead of beginning it again', () =>

@@ -129,7 +129,7 @@ test('taking back reaches what is on its way to the disk, and the log goes on wi
     assert.deepEqual([counterOf(replica.lastLoggedZxid), counterOf(replica.lastAppliedZxid)], [4, 4])
     assert.deepEqual([replica.tree.find('/4') !== undefined, replica.tree.find('/5')], [true, undefined])
     assert.equal(counterOf(replica.committed.max), 4)
-    await assert.rejects(replica.truncate(EPOCH + 3_000n), { name: 'RecoveryError' })
+    await assert.rejects(replica.truncate(EPOCH + 3_000n), { name: 'TruncationError' })
     const next = { ...creation(1, 'next'), header: { ...creation(1).header, zxid: 2n * EPOCH + 1n } }
     replica.append(next.header.zxid, LoggedTxn.encode(next))
     replica.apply(next)
@@ -223,4 +223,21 @@ test('a snapshot of its own that is being written is given up when the data is t
       ['snapshot.0'],
     )
     assert.equal(counterOf(replica.lastAppliedZxid), 5)
+  }))
+
+test('while data is taken back or replaced, nobody gets a snapshot of what was there', () =>
+  play(7, async (platform) => {
+    const replica = await Replica.open(platform, configOf('a'))
+    log(replica, 1, 30)
+    apply(replica, 1, 30)
+    const early = replica.takeSnapshot()
+    const waiting = replica.takeSnapshot()
+    const truncated = replica.truncate(EPOCH + 5n)
+    const late = replica.takeSnapshot()
+    await truncated
+    assert.deepEqual([await early, await waiting, await late], [null, null, null])
+    const snapshots = (): string[] => platform.files.list('/a/version-2').filter((name) => name.startsWith('snapshot'))
+    assert.deepEqual(snapshots(), ['snapshot.0'])
+    assert.ok(await replica.takeSnapshot())
+    assert.deepEqual(snapshots(), ['snapshot.0', 'snapshot.100000005'])
   }))

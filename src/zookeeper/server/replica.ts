@@ -10,7 +10,7 @@
  */
 import { assert } from '#base'
 import { joinPath, type Platform } from '#platform'
-import { LoggedTxn } from '#zookeeper/protocol'
+import { LoggedTxn, hexLong } from '#zookeeper/protocol'
 import {
   CommittedLog,
   TxnLog,
@@ -158,11 +158,12 @@ export class Replica {
    * is impossible, before anything has changed.
    */
   async truncate(zxid: bigint): Promise<void> {
-    await this.#standStill()
-    await truncateData(this.#platform, this.folders, zxid)
-    this.committed.clear()
-    const { tree } = await load(this.#platform, this.#config, this.committed)
-    this.#goOnFrom(tree)
+    await this.#whileStill(async () => {
+      await truncateData(this.#platform, this.folders, zxid)
+      this.committed.clear()
+      const { tree } = await load(this.#platform, this.#config, this.committed)
+      this.#goOnFrom(tree)
+    })
   }
 
   /** The tree as it is now, for a learner. Transactions go on meanwhile. */
@@ -181,16 +182,17 @@ export class Replica {
     const tree = await receiveSnapshot(source, zxid, this.#config, (run) => clock.nextTurn(run))
     await source.end?.()
     setConfig(tree, this.#platform, this.#config)
-    await this.#standStill()
-    try {
-      await replaceData(this.#platform, this.folders, tree)
-    } catch (error) {
-      this.onFailure(error)
-      throw error
-    }
-    this.committed.clear()
-    this.committed.startsAfter(tree.lastZxid)
-    this.#goOnFrom(tree)
+    await this.#whileStill(async () => {
+      try {
+        await replaceData(this.#platform, this.folders, tree)
+      } catch (error) {
+        this.onFailure(error)
+        throw error
+      }
+      this.committed.clear()
+      this.committed.startsAfter(tree.lastZxid)
+      this.#goOnFrom(tree)
+    })
   }
 
   /**
@@ -240,10 +242,15 @@ export class Replica {
     this.#queueStart = 0
   }
 
-  /** Nothing is written any more, and no file is open. */
-  async #standStill(): Promise<void> {
-    await this.#snapshotter.abandon()
-    await this.#log.release()
+  /** `change` may do with the files what it wants: nothing else is written meanwhile, and no file is open. */
+  async #whileStill(change: () => Promise<void>): Promise<void> {
+    await this.#snapshotter.suspend()
+    try {
+      await this.#log.release()
+      await change()
+    } finally {
+      this.#snapshotter.resume()
+    }
   }
 
   #goOnFrom(tree: ZnodeTree): void {
@@ -263,7 +270,7 @@ async function load(platform: Platform, config: ZooKeeperConfig, committed: Comm
   committed.startsAfter(snapshotZxid)
   setConfig(tree, platform, config)
   platform.logger.info(
-    `${tree.nodeCount} znodes and ${tree.sessions.size} sessions from snapshot ${hex(snapshotZxid)} and ${replayed} transactions after it, ` +
+    `${tree.nodeCount} znodes and ${tree.sessions.size} sessions from snapshot ${hexLong(snapshotZxid)} and ${replayed} transactions after it, ` +
       `in ${(platform.clock.monotonic() - startMs).toFixed(0)} ms`,
   )
   return recovered
@@ -284,8 +291,4 @@ function logOptions(config: ZooKeeperConfig): ConstructorParameters<typeof TxnLo
 
 export function folderBytes({ files }: Platform, folder: string): number {
   return files.list(folder).reduce((sum, name) => sum + files.stat(joinPath(folder, name)).size, 0)
-}
-
-function hex(value: bigint): string {
-  return `0x${BigInt.asUintN(64, value).toString(16)}`
 }

@@ -6,7 +6,7 @@
  */
 import type { FramedConnection } from '#net'
 import type { Platform } from '#platform'
-import { OpCode, type LoggedTxn } from '#zookeeper/protocol'
+import { OpCode, type LoggedTxn, hexLong } from '#zookeeper/protocol'
 import { Decider, SessionIds, type Moment, type WriteBody, type ZnodeTree } from '#zookeeper/tree'
 import type { EnsembleFaults } from '#zookeeper/zab'
 
@@ -260,7 +260,10 @@ export class Service implements Host, EnsembleServer {
       skipAcl: this.config.skipAcl,
       aclRules: this.security.aclRules,
       enforceQuota: this.config.enforceQuota,
-      onQuotaExceeded: (exceeded) => this.#quotaWarnings.note(exceeded),
+      onQuotaExceeded: (exceeded) => {
+        if (exceeded.hard) this.metrics.quotaExceeded(exceeded.path)
+        this.#quotaWarnings.note(exceeded)
+      },
       ...numbering,
     })
     const moment = (): Moment => ({ wallMs: clock.now(), sessionMs: sessions.nowMs })
@@ -301,7 +304,7 @@ export class Service implements Host, EnsembleServer {
   #expire(id: bigint): void {
     const timeoutMs = this.tree.sessions.get(id) ?? 0
     this.metrics.sessionsExpired.add()
-    this.logger.info(`session ${hex(id)} has expired: nothing was heard of it for ${timeoutMs} ms`)
+    this.logger.info(`session ${hexLong(id)} has expired: nothing was heard of it for ${timeoutMs} ms`)
     this.#submitOwn(id, { type: OpCode.closeSession })
   }
 
@@ -317,8 +320,4 @@ function obeyEveryLearner(office: LeaderOffice, sessions: TrackedSessions): void
     sessions.tracker.setOwner(request.sessionId, from)
     onRequest(from, request)
   }
-}
-
-function hex(value: bigint): string {
-  return `0x${BigInt.asUintN(64, value).toString(16)}`
 }

@@ -26,7 +26,8 @@ export class Snapshotter {
   #dueBytes = Infinity
   /** Of the snapshot that is being written; null in it when that has failed. */
   #running: Promise<DatedFile | null> | null = null
-  #isWanted = true
+  /** The data are about to be others: no snapshot of them may come to be. */
+  #isSuspended = false
 
   constructor(platform: Platform, folders: Folders, log: TxnLog, options: SnapshotterOptions, metrics: ServerMetrics) {
     this.#metrics = metrics
@@ -50,9 +51,10 @@ export class Snapshotter {
     this.#running = this.#take(tree)
   }
 
-  /** A snapshot as of now, for who asks for one; null when it cannot be written. */
+  /** A snapshot as of now, for who asks for one; null when it cannot be written, or the data are about to be others. */
   async takeNow(tree: () => ZnodeTree): Promise<DatedFile | null> {
     while (this.#running !== null) await this.#running
+    if (this.#isSuspended) return null
     this.#running = this.#take(tree())
     return this.#running
   }
@@ -62,11 +64,14 @@ export class Snapshotter {
     await this.#running
   }
 
-  /** As `settled`; one that is being written is given up, since its data is about to be another. */
-  async abandon(): Promise<void> {
-    this.#isWanted = false
+  /** As `settled`; one that is being written is given up, and none is begun until `resume`. */
+  async suspend(): Promise<void> {
+    this.#isSuspended = true
     await this.#running
-    this.#isWanted = true
+  }
+
+  resume(): void {
+    this.#isSuspended = false
   }
 
   purge(snapshotsRetained: number): void {
@@ -80,13 +85,13 @@ export class Snapshotter {
     const startMs = clock.monotonic()
     const frozen = tree.freeze()
     try {
-      const written = await writeSnapshot(this.#platform, this.#folders.snapshots, frozen, () => this.#isWanted)
+      const written = await writeSnapshot(this.#platform, this.#folders.snapshots, frozen, () => !this.#isSuspended)
       const tookMs = clock.monotonic() - startMs
       this.#metrics.snapshotTime.add(tookMs)
       logger.info(`${written.path} written in ${tookMs.toFixed(0)} ms`)
       return written
     } catch (error) {
-      if (this.#isWanted) {
+      if (!this.#isSuspended) {
         this.#metrics.snapshotErrors.add()
         logger.error('the snapshot could not be written; the transaction log keeps everything', error)
       }

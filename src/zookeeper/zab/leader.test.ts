@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { LoggedTxn, OpCode } from '#zookeeper/protocol'
+import { LoggedTxn, OpCode, zxidOf } from '#zookeeper/protocol'
 
 import { NO_ENSEMBLE_FAULTS, type EnsembleFaults } from './faults.ts'
 import { Leader, type LeaderEffect } from './leader.ts'
@@ -15,7 +15,6 @@ import {
   pingAnswerPacket,
   requestPacket,
   revalidatePacket,
-  zxidOf,
   type QuorumPacket,
 } from './packets.ts'
 import { hierarchyOf, majorityOf, type Quorum } from './quorum.ts'
@@ -432,6 +431,35 @@ test('followers that leave before it is in office end it at once', () => {
   const stage = new Stage()
   stage.connect(2)
   assert.deepEqual(stage.disconnect(2), ['over'])
+})
+
+test('a follower that connects anew before the leader is in office ends nothing', () => {
+  const stage = new Stage()
+  stage.connect(2)
+  stage.acceptedEpochWritten()
+  stage.leader.onConnected(5, 0)
+  const info = learnerInfoPacket('follower', { sid: 2, acceptedEpoch: 2, configVersion: 0n })
+  const effects = stage.receive(5, info)
+  assert.deepEqual(effects, ['disconnect 2', '5 <- leaderInfo 2:0'])
+})
+
+test('a stranger is given initLimit, and no byte prolongs it', () => {
+  const stage = new Stage().serving()
+  stage.leader.onConnected(9, 0)
+  for (let nowMs = 1000; nowMs <= 10_000; nowMs += 1000) {
+    stage.leader.onProgress(9, nowMs)
+    assert.deepEqual(stage.quietTick(nowMs), [])
+    stage.receive(2, pong)
+  }
+  assert.deepEqual(stage.quietTick(10_500), ['disconnect 9'])
+})
+
+test('nobody can claim an epoch that none comes after', () => {
+  const stage = new Stage()
+  for (const acceptedEpoch of [0x7fff_ffff, -1, -0x8000_0000])
+    assert.deepEqual(stage.connect(4, { acceptedEpoch }), ['disconnect 4'])
+  stage.connect(3, { acceptedEpoch: 0x7fff_fffe })
+  assert.equal(stage.leader.epoch, 0x7fff_ffff)
 })
 
 test('voters that look anew end an election that led to nothing, and no other', () => {

@@ -18,7 +18,7 @@
  * of their link. Source: Leader, LearnerHandler.
  */
 import { assert, MalformedBytesError } from '#base'
-import type { LoggedTxn } from '#zookeeper/protocol'
+import { type LoggedTxn, epochOf, hexLong, zxidOf } from '#zookeeper/protocol'
 
 import { NO_ENSEMBLE_FAULTS, type EnsembleFaults } from './faults.ts'
 import type { LearnerRole, Proposal } from './learner.ts'
@@ -29,14 +29,11 @@ import {
   PROTOCOL_VERSION,
   PacketType,
   ackEpochOf,
-  epochOf,
-  hexZxid,
   leaderInfoPacket,
   packet,
   requestOf,
   revalidateOf,
   touchedOf,
-  zxidOf,
   type LearnerRequest,
   type QuorumPacket,
 } from './packets.ts'
@@ -140,6 +137,8 @@ interface PendingSync {
 }
 
 const COUNTER_MAX = 0xffff_ffffn
+/** A zxid has 31 bits for it, and a sign. */
+const EPOCH_MAX = 0x7fff_ffff
 
 export class Leader {
   readonly #options: LeaderOptions
@@ -374,15 +373,18 @@ export class Leader {
       return this.#disconnect(learner, `its protocol ${info.protocolVersion} is from before ZooKeeper 3.4`)
     if (info.configVersion > this.#options.configVersion)
       return this.#disconnect(learner, `its list of servers is a later one (version ${info.configVersion})`)
+    const acceptedEpoch = epochOf(zxid)
+    if (acceptedEpoch < 0 || acceptedEpoch >= EPOCH_MAX)
+      return this.#disconnect(learner, `it claims epoch ${acceptedEpoch}, after which there is none`)
     learner.sid = Number(info.serverId)
     learner.role = type === PacketType.followerInfo ? 'follower' : 'observer'
-    learner.acceptedEpoch = epochOf(zxid)
+    learner.acceptedEpoch = acceptedEpoch
     if (learner.sid === this.#options.sid)
       return this.#disconnect(learner, `it calls itself ${learner.sid}, as this server`)
+    learner.phase = 'known'
     for (const other of this.#learners.values())
       if (other !== learner && other.phase !== 'greeting' && other.sid === learner.sid)
         this.#disconnect(other, 'it has connected anew')
-    learner.phase = 'known'
     if (this.#phase === 'discovery') return this.#decideEpoch(nowMs)
     if (this.#isVoter(learner) && learner.acceptedEpoch > this.#epoch)
       return this.#end(
@@ -419,8 +421,8 @@ export class Leader {
     if (currentEpoch === EPOCH_ACKNOWLEDGED_BEFORE) return undefined
     if (this.#isVoter(learner) && this.#isAhead(currentEpoch, learner.lastZxid))
       return this.#end(
-        `server ${learner.sid} is ahead: epoch ${currentEpoch}, ${hexZxid(learner.lastZxid)}, ` +
-          `and here epoch ${this.#options.currentEpoch}, ${hexZxid(this.#options.lastZxid)}`,
+        `server ${learner.sid} is ahead: epoch ${currentEpoch}, ${hexLong(learner.lastZxid)}, ` +
+          `and here epoch ${this.#options.currentEpoch}, ${hexLong(this.#options.lastZxid)}`,
       )
     learner.hasPromised = true
     return this.#countPromises(nowMs)
@@ -453,7 +455,7 @@ export class Leader {
     if (type !== PacketType.ack || zxid !== zxidOf(this.#epoch))
       return this.#disconnect(
         learner,
-        `a packet of type ${type}, zxid ${hexZxid(zxid)}, came instead of NEWLEADER's acknowledgement`,
+        `a packet of type ${type}, zxid ${hexLong(zxid)}, came instead of NEWLEADER's acknowledgement`,
       )
     learner.phase = 'following'
     learner.ackedZxid = zxid
@@ -500,7 +502,7 @@ export class Leader {
     // The second acknowledgement of NEWLEADER, after UPTODATE, and any of an earlier epoch.
     if (zxid <= zxidOf(this.#epoch)) return undefined
     if (zxid > this.#proposedZxid)
-      return this.#disconnect(learner, `it acknowledges ${hexZxid(zxid)}, which was not proposed`)
+      return this.#disconnect(learner, `it acknowledges ${hexLong(zxid)}, which was not proposed`)
     if (zxid > learner.ackedZxid) learner.ackedZxid = zxid
     if (learner.awaited !== null && zxid >= learner.awaited.zxid) {
       learner.awaited = learner.awaitedNext !== null && zxid < learner.awaitedNext.zxid ? learner.awaitedNext : null
@@ -578,6 +580,9 @@ export class Leader {
         // It waits for others.
         return
       case 'greeting':
+        // From a stranger not every byte is a sign of life.
+        if (nowMs - learner.connectedMs > initLimitMs) this.#disconnect(learner, 'it does not say who it is')
+        return
       case 'invited':
       case 'synchronising':
         if (silentMs > initLimitMs) this.#disconnect(learner, `nothing was heard of it for ${silentMs.toFixed(0)} ms`)
@@ -586,7 +591,7 @@ export class Leader {
         const { awaited } = learner
         if (silentMs > syncLimitMs) this.#disconnect(learner, `nothing was heard of it for ${silentMs.toFixed(0)} ms`)
         else if (awaited !== null && nowMs - awaited.sinceMs > syncLimitMs)
-          this.#disconnect(learner, `${hexZxid(awaited.zxid)} is not acknowledged after ${syncLimitMs} ms`)
+          this.#disconnect(learner, `${hexLong(awaited.zxid)} is not acknowledged after ${syncLimitMs} ms`)
       }
     }
   }

@@ -2,11 +2,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { LoggedTxn, OpCode } from '#zookeeper/protocol'
+import { LoggedTxn, OpCode, zxidOf } from '#zookeeper/protocol'
 
 import { NO_ENSEMBLE_FAULTS, type EnsembleFaults } from './faults.ts'
 import { Learner, type LearnerEffect, type LearnerRole } from './learner.ts'
-import { PacketType, ackEpochOf, packet, zxidOf, type QuorumPacket } from './packets.ts'
+import { PacketType, ackEpochOf, packet, type QuorumPacket } from './packets.ts'
 
 const zxid = (epoch: number, counter: number): bigint => zxidOf(epoch) + BigInt(counter)
 

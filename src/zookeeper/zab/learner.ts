@@ -18,25 +18,20 @@
  * Source: Learner.registerWithLeader and syncWithLeader, Follower.processPacket, Observer.processPacket.
  */
 import { assert, MalformedBytesError } from '#base'
-import { LoggedTxn } from '#zookeeper/protocol'
+import { LoggedTxn, counterOf, epochOf, follows, hexLong, zxidOf } from '#zookeeper/protocol'
 
 import { NO_ENSEMBLE_FAULTS, type EnsembleFaults } from './faults.ts'
 import {
   EPOCH_ACKNOWLEDGED_BEFORE,
   PacketType,
   ackEpochPacket,
-  counterOf,
-  epochOf,
-  hexZxid,
   informedBytes,
   learnerInfoPacket,
   packet,
   revalidatedOf,
-  zxidOf,
   type QuorumPacket,
 } from './packets.ts'
 import { Queue } from './queue.ts'
-import { follows } from './sync-plan.ts'
 
 export type LearnerRole = 'follower' | 'observer'
 
@@ -201,7 +196,7 @@ export class Learner {
     if (lastZxid !== wantedZxid && !this.#faults.skipTruncation) {
       // The beginning of an epoch is in no log; everything else that the leader builds upon must be there.
       if (lastZxid > wantedZxid || counterOf(wantedZxid) !== 0)
-        return this.#end(`the leader builds upon ${hexZxid(wantedZxid)}, and the own log ends at ${hexZxid(lastZxid)}`)
+        return this.#end(`the leader builds upon ${hexLong(wantedZxid)}, and the own log ends at ${hexLong(lastZxid)}`)
     }
     this.#lastZxid = wantedZxid
     this.#committedZxid = wantedZxid
@@ -337,7 +332,7 @@ export class Learner {
     const head = this.#pending.first()
     if (head?.zxid !== zxid && !this.#faults.commitOutOfOrder)
       return this.#end(
-        `the leader commits ${hexZxid(zxid)}, and ${head === undefined ? 'nothing' : hexZxid(head.zxid)} is the next proposal here`,
+        `the leader commits ${hexLong(zxid)}, and ${head === undefined ? 'nothing' : hexLong(head.zxid)} is the next proposal here`,
         true,
       )
     const proposal = this.#pending.shift()
@@ -362,7 +357,7 @@ export class Learner {
   #continues({ zxid }: Proposal): boolean {
     if (zxid <= this.#lastZxid) return false
     if (follows(zxid, this.#lastZxid) || this.#faults.forgetDuringSynchronisation) return true
-    this.#end(`the leader goes on with ${hexZxid(zxid)}, and the own history ends at ${hexZxid(this.#lastZxid)}`)
+    this.#end(`the leader goes on with ${hexLong(zxid)}, and the own history ends at ${hexLong(this.#lastZxid)}`)
     return false
   }
 
@@ -461,6 +456,6 @@ function proposalOf(received: QuorumPacket): Proposal {
   const bytes = informedBytes(received)
   const logged = LoggedTxn.decode(bytes)
   if (logged.header.zxid !== received.zxid)
-    throw new MalformedBytesError(`its zxid ${hexZxid(received.zxid)} is not its transaction's`)
+    throw new MalformedBytesError(`its zxid ${hexLong(received.zxid)} is not its transaction's`)
   return { zxid: received.zxid, bytes, logged }
 }

@@ -7,7 +7,7 @@
  * Source: zookeeper.jute (QuorumPacket, LearnerInfo), Leader, LearnerHandler, Learner.
  */
 import { ByteReader, ByteWriter, MalformedBytesError, equalBytes } from '#base'
-import { Id, int, long, record, type RecordCodec } from '#zookeeper/protocol'
+import { Id, int, long, record, type RecordCodec, zxidOf } from '#zookeeper/protocol'
 
 export const PacketType = {
   /** A learner's client wants a write, or a sync. */
@@ -179,25 +179,8 @@ export function writePacket(writer: ByteWriter, { type, zxid, data, authinfo }: 
   return undefined
 }
 
-export function epochOf(zxid: bigint): number {
-  return Number(zxid >> 32n)
-}
-
-export function counterOf(zxid: bigint): number {
-  return Number(zxid & 0xffff_ffffn)
-}
-
-/** An epoch's zxid 0, which no transaction has: it stands for the epoch's beginning. */
-export function zxidOf(epoch: number): bigint {
-  return BigInt(epoch) << 32n
-}
-
-export function hexZxid(zxid: bigint): string {
-  return `0x${BigInt.asUintN(64, zxid).toString(16)}`
-}
-
-/** Ids of one client, and bytes of one text among them. */
-const IDS_MAX = 10_000
+/** Ids of one client, which are read again with each piece of them that arrives, and bytes of one text among them. */
+const IDS_MAX = 1000
 const TEXT_BYTES_MAX = 1 << 20
 const HEAD_BYTES = 16
 const BUFFER_BYTES = 1 << 16
@@ -211,7 +194,8 @@ const PACKET_BYTES_MAX = 1 << 26
  * Throws `MalformedBytesError`, after which the stream is of no use.
  */
 export class PacketReader {
-  readonly #bytesMax: number
+  /** Data of a packet may be so long. */
+  bytesMax: number
   #buffer: Uint8Array = new Uint8Array(BUFFER_BYTES)
   /** Unread bytes are from here … */
   #start = 0
@@ -222,7 +206,7 @@ export class PacketReader {
   #isInSnapshot = false
 
   constructor(bytesMax: number = PACKET_BYTES_MAX) {
-    this.#bytesMax = bytesMax
+    this.bytesMax = bytesMax
   }
 
   /** Bytes that are waiting to be read. */
@@ -249,12 +233,13 @@ export class PacketReader {
     const type = reader.int32()
     const zxid = reader.bigint64()
     const length = reader.int32()
-    if (length < -1 || length > this.#bytesMax) throw new MalformedBytesError(`a packet claims ${length} bytes of data`)
+    if (length < -1 || length > this.bytesMax) throw new MalformedBytesError(`a packet claims ${length} bytes of data`)
     const dataBytes = Math.max(0, length)
     if (!this.#has(HEAD_BYTES + dataBytes + 4)) return null
-    const data = length === -1 ? null : reader.slice(length).slice()
+    const view = length === -1 ? null : reader.slice(length)
     const authinfo = this.#ids(reader)
     if (authinfo === undefined) return null
+    const data = view === null ? null : view.slice()
     this.#consume(reader.position - this.#start)
     if (type === PacketType.snap) this.#isInSnapshot = true
     return { type, zxid, data, authinfo }

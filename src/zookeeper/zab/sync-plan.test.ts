@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { follows } from '#zookeeper/protocol'
 
-import { follows, syncPlan, type LoggedBytes } from './sync-plan.ts'
+import { syncPlan, type LoggedBytes } from './sync-plan.ts'
 
 const zxid = (epoch: number, counter: number): bigint => (BigInt(epoch) << 32n) | BigInt(counter)
 const at = (id: bigint): LoggedBytes => ({ zxid: id, bytes: new Uint8Array(0) })
@@ -59,6 +60,7 @@ const ROWS: readonly Row[] = [
   },
   { name: 'lags, and the disk does not go back so far', peer: zxid(1, 9), plan: 'snap' },
   { name: 'is new', peer: 0n, plan: 'snap' },
+  { name: 'is new or says so, and all there ever was is in memory', peer: 0n, beforeZxid: 0n, plan: 'snap' },
   { name: 'is new, like the leader', peer: 0n, lastZxid: 0n, committed: [], disk: [], plan: 'diff 0:0, 0' },
   {
     name: 'lags, and the disk ends before what is in memory',

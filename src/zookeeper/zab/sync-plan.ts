@@ -14,10 +14,11 @@
  * "Begins an epoch": low half zero. No transaction has such a zxid; a server has it from the snapshot of a leader that had
  * not proposed anything yet. It cannot be cut off, and it cannot be found in a log.
  * "Of its epoch": a TRUNC across epochs is not sent, since nobody knows what the learner has of the earlier one.
- * "Right before": ours; after a snapshot Apache's servers do not know what the first transaction in memory follows.
+ * "Right before": ours, since after a snapshot Apache's servers do not know what the first transaction in memory follows; not
+ * for who has nothing, which is how a learner asks for a snapshot.
  * Source: LearnerHandler.syncFollower and queueCommittedProposals.
  */
-import { counterOf, epochOf } from './packets.ts'
+import { counterOf, epochOf, follows } from '#zookeeper/protocol'
 
 /** A transaction as it is logged. */
 export interface LoggedBytes {
@@ -45,6 +46,9 @@ export type SyncPlan =
   | { readonly kind: 'trunc'; readonly zxid: bigint; readonly transactions: readonly LoggedBytes[] }
   | { readonly kind: 'snap' }
 
+/** Where a server without data is. */
+const NOTHING = 0n
+
 export function syncPlan(peerZxid: bigint, history: History): SyncPlan {
   const { committed, lastZxid, beforeZxid } = history
   const min = committed[0]?.zxid ?? lastZxid
@@ -52,7 +56,7 @@ export function syncPlan(peerZxid: bigint, history: History): SyncPlan {
   const beginsEpoch = counterOf(peerZxid) === 0
   if (peerZxid === lastZxid) return { kind: 'diff', zxid: peerZxid, transactions: [] }
   if (peerZxid > max) return beginsEpoch ? { kind: 'snap' } : { kind: 'trunc', zxid: max, transactions: [] }
-  if (peerZxid === beforeZxid) return { kind: 'diff', zxid: max, transactions: committed }
+  if (peerZxid === beforeZxid && peerZxid !== NOTHING) return { kind: 'diff', zxid: max, transactions: committed }
   if (peerZxid >= min) return planWithin(peerZxid, beginsEpoch, committed, max)
   const onDisk = history.logAfter(peerZxid)
   if (onDisk === null) return { kind: 'snap' }
@@ -106,9 +110,4 @@ function isGapless(afterZxid: bigint, transactions: readonly LoggedBytes[]): boo
     last = zxid
   }
   return true
-}
-
-/** The next transaction of an epoch, or the first of a later one. */
-export function follows(zxid: bigint, last: bigint): boolean {
-  return zxid === last + 1n || (epochOf(zxid) > epochOf(last) && counterOf(zxid) === 1)
 }

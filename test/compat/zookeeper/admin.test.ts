@@ -3,7 +3,9 @@
  * commands, the names of the metrics. Values are each server's own.
  */
 import assert from 'node:assert/strict'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
+import { join } from 'node:path'
 import { before, describe, test } from 'node:test'
 
 import {
@@ -68,16 +70,52 @@ describe('metrics for Prometheus', () => {
   })
 })
 
-/** Quotas by part of the tree, and queues to learners. */
-const NOT_MEASURED = [
-  'learner_handler_qp_size',
-  'learner_handler_qp_time_ms',
-  'quota_bytes_limit_per_namespace',
-  'quota_bytes_usage_per_namespace',
-  'quota_count_limit_per_namespace',
-  'quota_count_usage_per_namespace',
-  'quota_exceeded_error_per_namespace',
-]
+describe('a snapshot that is asked for', () => {
+  for (const [from, to] of [
+    ['samsa', 'apache'],
+    ['apache', 'samsa'],
+  ] as const)
+    test(`${from} streams it, ${to} starts from it`, async () => {
+      const [port] = await freePorts(1)
+      const zxidOf = async (server: EnsembleServer): Promise<string> =>
+        /^Zxid: (0x[\da-f]+)$/m.exec(await server.word('srvr'))![1]!
+      const source = await Ensemble.start({
+        servers: [from],
+        properties: { 'admin.enableServer': true, 'admin.serverAddress': '127.0.0.1', 'admin.serverPort': port! },
+        classPath: [`${ZOOKEEPER_ADMIN_JARS}/*`],
+      })
+      const target = await Ensemble.prepare({ servers: [to] })
+      try {
+        const client = await clientOf(source.byId(1))
+        for (let index = 0; index < 50; index++) await client.create(`/a${index}`, new Uint8Array(index))
+        await client.close()
+        const answer = await fetch(`http://127.0.0.1:${port}/commands/snapshot`, {
+          headers: { authorization: 'digest root:root' },
+        })
+        const bytes = new Uint8Array(await answer.arrayBuffer())
+        const zxid = await zxidOf(source.byId(1))
+        const { headers } = answer
+        assert.deepEqual(
+          [answer.status, headers.get('last_zxid'), headers.get('snapshot_size')],
+          [200, zxid, String(bytes.length)],
+        )
+        const server = target.byId(1)
+        mkdirSync(server.dataDirectory, { recursive: true })
+        writeFileSync(join(server.dataDirectory, `snapshot.${zxid.slice(2)}`), bytes)
+        server.start()
+        await target.ready()
+        assert.equal(await zxidOf(server), zxid)
+        const reader = await clientOf(server)
+        assert.equal((await reader.getData('/a49')).data?.length, 49)
+        await reader.close()
+      } finally {
+        await Promise.all([source.close(), target.close()])
+      }
+    })
+})
+
+/** Queues to learners. */
+const NOT_MEASURED = ['learner_handler_qp_size', 'learner_handler_qp_time_ms']
 
 type BySid = Readonly<Record<number, Shown>>
 
@@ -138,10 +176,7 @@ async function shownBy(side: Implementation, count: 1 | 3, properties: Record<st
 
 /** With a client that has an ephemeral znode and a watch. */
 async function busy(server: EnsembleServer, use: () => Promise<void>): Promise<void> {
-  const client = await ZooKeeperClient.connect(nodePlatform({ logLevel: 'error' }), {
-    connect: server.address,
-    sessionTimeoutMs: 10_000,
-  })
+  const client = await clientOf(server)
   try {
     await client.create('/ephemeral', new Uint8Array(3), { mode: CreateMode.ephemeral })
     await client.exists('/watched', () => {})
@@ -149,6 +184,13 @@ async function busy(server: EnsembleServer, use: () => Promise<void>): Promise<v
   } finally {
     await client.close()
   }
+}
+
+function clientOf(server: EnsembleServer): Promise<ZooKeeperClient> {
+  return ZooKeeperClient.connect(nodePlatform({ logLevel: 'error' }), {
+    connect: server.address,
+    sessionTimeoutMs: 10_000,
+  })
 }
 
 async function everything(server: EnsembleServer, admin: number, metrics: number | null): Promise<Shown> {

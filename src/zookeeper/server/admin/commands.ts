@@ -3,6 +3,8 @@
  * (selectors, queues between threads) are what they are for a server without it.
  * Source: org.apache.zookeeper.server.admin.Commands.
  */
+import { hexLong } from '#zookeeper/protocol'
+
 import { resetStats } from '../admin-words.ts'
 import type { ClientConnection } from '../client-connection.ts'
 import { memberOf, type EnsembleConfig, type EnsembleMember } from '../ensemble-config.ts'
@@ -10,7 +12,7 @@ import type { LearnerView } from '../ensemble/office.ts'
 import type { SizeStats } from '../stats.ts'
 import type { Json } from './json.ts'
 import { monitorValues } from './monitor.ts'
-import { Decimal, VERSION_TEXT, hex, type AdminView } from './view.ts'
+import { Decimal, VERSION_TEXT, type AdminView } from './view.ts'
 
 export type Fields = Readonly<Record<string, Json>>
 
@@ -171,7 +173,7 @@ function dump(view: AdminView): Fields {
 function lastSnapshot(view: AdminView): Fields {
   const newest = view.lastSnapshot()
   if (newest === null) return { zxid: 'ffffffffffffffff', timestamp: -1 }
-  return { zxid: hex(newest.zxid).slice(2), timestamp: Math.floor(newest.wallMs / 1000) }
+  return { zxid: hexLong(newest.zxid).slice(2), timestamp: Math.floor(newest.wallMs / 1000) }
 }
 
 function leader({ ensemble, role, config }: AdminView): Fields {
@@ -286,7 +288,7 @@ function zabState(view: AdminView): Fields {
     election_address: addresses(own.host, own.electionPort),
     client_address: clientAddress(view, config, own),
     voting: own.role === 'participant',
-    last_zxid: hex(tree.lastZxid),
+    last_zxid: hexLong(tree.lastZxid),
     zab_epoch: Number(tree.lastZxid >> 32n),
     zab_counter: Number(BigInt.asUintN(32, tree.lastZxid)),
     zabstate: ensemble.phase,

@@ -2,10 +2,11 @@
  * What `mntr` and the HTTP command `monitor` print. The names are the same for either provider of metrics; Prometheus has quantiles as
  * labels where the default one has prefixes. Source: ZooKeeperServer.registerMetrics, DefaultMetricsProvider.
  */
-import { Counter, Summary, type SummarySet } from '../metrics/instruments.ts'
+import { Counter, CounterSet, Summary, type SummarySet } from '../metrics/instruments.ts'
 import { familiesOf } from '../metrics/prometheus.ts'
 import { PROMETHEUS_PROVIDER } from '../settings.ts'
 import { gaugesOf } from './gauges.ts'
+import { quotaGauges } from './quota-gauges.ts'
 import { Decimal, VERSION_TEXT, type AdminView } from './view.ts'
 
 export type MonitorValue = string | number | Decimal
@@ -29,9 +30,13 @@ const PEER_STATES = { standalone: '', leader: 'leading', follower: 'following', 
 
 function* ownValues(view: AdminView): Generator<[string, MonitorValue]> {
   yield* gaugesOf(view)
+  for (const { name, values } of quotaGauges(view.tree))
+    for (const [key, value] of values) yield [`${key}_${name}`, value]
   yield ['digest_mismatches_count', view.tree.digestMismatches]
   for (const [name, instrument] of view.metrics.instruments) {
     if (instrument instanceof Counter) yield [name, instrument.value]
+    else if (instrument instanceof CounterSet)
+      for (const [key, { value }] of instrument.entries()) yield [`${key}_${name}`, value]
     else if (instrument instanceof Summary) yield* summaryValues(name, instrument)
     else yield* setValues(name, instrument)
   }

@@ -4,13 +4,13 @@
  * Source: Commands.SnapshotCommand, RestoreCommand.
  */
 import type { HttpRequest, HttpResponse, Platform } from '#platform'
-import { Perms, type Id } from '#zookeeper/protocol'
+import { Perms, type Id, hexLong } from '#zookeeper/protocol'
 import type { DatedFile } from '#zookeeper/persistence'
 import { permits } from '#zookeeper/tree'
 
 import type { Security } from '../security.ts'
 import { jsonResponse } from './http.ts'
-import { NOT_SERVING, hex, type AdminView } from './view.ts'
+import { NOT_SERVING, type AdminView } from './view.ts'
 
 export const SNAPSHOT_NAMES: readonly string[] = ['snapshot', 'snap']
 export const RESTORE_NAMES: readonly string[] = ['restore', 'rest']
@@ -50,7 +50,7 @@ export class SnapshotCommand {
     const written = await this.#source.takeSnapshot()
     if (written === null) return jsonResponse('snapshot', {}, 500)
     const size = this.#platform.files.stat(written.path).size
-    const headers = { last_zxid: hex(written.zxid), snapshot_size: String(size) }
+    const headers = { last_zxid: hexLong(written.zxid), snapshot_size: String(size) }
     if (request.query.get('streaming') === 'false') return { ...jsonResponse('snapshot', {}), headers }
     return {
       status: 200,

@@ -75,7 +75,3 @@ export class Decimal {
     return Number.isInteger(rounded) ? `${rounded}.0` : String(rounded)
   }
 }
-
-export function hex(value: bigint): string {
-  return `0x${BigInt.asUintN(64, value).toString(16)}`
-}

@@ -2,10 +2,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import type { Platform } from '#platform'
+import type { Platform, Socket } from '#platform'
 import { World, type SimulatedProcess } from '#simulation'
-import { CreateMode, type Acl } from '#zookeeper/protocol'
-import { hexZxid } from '#zookeeper/zab'
+import { CreateMode, type Acl, hexLong } from '#zookeeper/protocol'
 
 import { parseZooCfg } from '../config.ts'
 import { PlainClient } from '../plain-client.ts'
@@ -144,7 +143,7 @@ class Ensemble {
 }
 
 function contentOf({ tree }: ZooKeeperServer): string[] {
-  const lines = [hexZxid(tree.lastZxid), ...Array.from(tree.sessions, ([id, timeoutMs]) => `${id} ${timeoutMs}`)]
+  const lines = [hexLong(tree.lastZxid), ...Array.from(tree.sessions, ([id, timeoutMs]) => `${id} ${timeoutMs}`)]
   const frozen = tree.freeze()
   for (const [path, { data, czxid, mzxid, pzxid, cversion, ephemeralOwner }] of frozen.nodes())
     if (!path.startsWith('/zookeeper'))
@@ -214,7 +213,7 @@ test('a follower that has what nobody else has gets TRUNC', async () => {
   ensemble.log.length = 0
   leader.start()
   await ensemble.settle()
-  assert.match(ensemble.log.join('\n'), new RegExp(`is at ${hexZxid(lost)} and gets TRUNC ${hexZxid(logged)} and 0`))
+  assert.match(ensemble.log.join('\n'), new RegExp(`is at ${hexLong(lost)} and gets TRUNC ${hexLong(logged)} and 0`))
   await ensemble.write(leader, 'after', 5)
   await ensemble.settle()
 })
@@ -365,4 +364,33 @@ test('leaderServes=no: the leader takes no clients, and those of others are serv
   assert.equal(refused.welcome, null)
   await ensemble.write(ensemble.followers[0]!, 'w', 5)
   await ensemble.settle()
+})
+
+test('strangers at every port, with whatever bytes or none, disturb nobody', async () => {
+  const ensemble = await Ensemble.open(12)
+  const { leader } = ensemble
+  const [follower] = ensemble.followers
+  const knock = async (platform: Platform, host: string, port: number, bytes: Uint8Array): Promise<Socket> => {
+    const socket = await platform.network.connect({ host, port, timeoutMs: 1000 })
+    socket.start({ onBytes() {}, onDrain() {}, onClose() {} })
+    if (bytes.length > 0) socket.write([bytes])
+    return socket
+  }
+  await ensemble.play(async (platform) => {
+    const { random } = platform
+    for (let round = 0; round < 300; round++) {
+      const { name } = ensemble.servers[random.below(3)]!.machine
+      const socket = await knock(platform, name, [2888, 3888, PORT][random.below(3)]!, random.bytes(random.below(3000)))
+      if (random.below(2) === 0) socket.destroy()
+    }
+    for (let round = 0; round < 100; round++)
+      for (const port of [2888, 3888]) await knock(platform, leader.machine.name, port, new Uint8Array(0))
+  })
+  assert.match(ensemble.log.join('\n'), /too many others came before it said who it is/)
+  follower!.machine.crash()
+  follower!.start()
+  await ensemble.settle()
+  for (const server of ensemble.servers) await ensemble.write(server, `through${server.sid}-`, 10)
+  await ensemble.settle()
+  assert.deepEqual([ensemble.leader, ensemble.leader.peer!.epoch], [leader, 1])
 })

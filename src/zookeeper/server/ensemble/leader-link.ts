@@ -7,13 +7,13 @@ import { FileError, sleep, type Network, type Socket, type Timer } from '#platfo
 import { TruncationError } from '#zookeeper/persistence'
 import {
   Learner,
-  hexZxid,
   pingAnswerPacket,
   requestPacket,
   revalidatePacket,
   type LearnerEffect,
   type LearnerRole,
 } from '#zookeeper/zab'
+import { hexLong } from '#zookeeper/protocol'
 
 import type { EnsembleMember } from '../ensemble-config.ts'
 import type { LearnerOffice, TermContext } from './office.ts'
@@ -49,6 +49,7 @@ export class LearnerTerm {
   /** The own disk is busy with what the leader asked for: it is not the leader who is silent. */
   #isBusy = false
   #snapshotWantedIn: number | null
+  /** Asked and not answered, by session, in the order in which they were asked. No list is empty. */
   readonly #revalidations = new Map<bigint, Revalidation[]>()
   readonly #resolveEnded: (reason: string) => void
 
@@ -215,12 +216,8 @@ export class LearnerTerm {
         return this.#serve(effect.epoch)
       case 'answerPing':
         return link.send(pingAnswerPacket(effect.zxid, this.#office?.takeTouched() ?? []))
-      case 'revalidated': {
-        const waiting = this.#revalidations.get(effect.sessionId) ?? []
-        this.#revalidations.delete(effect.sessionId)
-        for (const { resolve } of waiting) resolve(effect.valid)
-        return undefined
-      }
+      case 'revalidated':
+        return this.#onRevalidated(effect.sessionId, effect.valid)
       case 'synced':
         return this.#office?.onSynced()
       case 'over':
@@ -256,9 +253,24 @@ export class LearnerTerm {
     return promise
   }
 
+  /**
+   * Who asked hears of it a moment later. Nothing behind the answer is looked at before: it may be the end of the session, which
+   * must find the connection that is being welcomed with it.
+   */
+  #onRevalidated(sessionId: bigint, valid: boolean): void {
+    const waiting = this.#revalidations.get(sessionId)
+    const first = waiting?.shift()
+    if (first === undefined) return
+    if (waiting?.length === 0) this.#revalidations.delete(sessionId)
+    const link = this.#link!
+    link.hold()
+    first.resolve(valid)
+    void Promise.resolve().then(() => link.release())
+  }
+
   #truncate(zxid: bigint): void {
     const { replica, platform, faults } = this.#context
-    platform.logger.warn(`the log is cut after ${hexZxid(zxid)}: the leader does not have what follows`)
+    platform.logger.warn(`the log is cut after ${hexLong(zxid)}: the leader does not have what follows`)
     this.#isBusy = true
     this.#link!.hold()
     const truncated = faults.skipTruncation ? Promise.resolve() : replica.truncate(zxid)
@@ -275,7 +287,7 @@ export class LearnerTerm {
   #loadSnapshot(zxid: bigint): void {
     const { replica, platform } = this.#context
     const link = this.#link!
-    platform.logger.info(`a snapshot as of ${hexZxid(zxid)} comes from server ${this.#leader.sid}`)
+    platform.logger.info(`a snapshot as of ${hexLong(zxid)} comes from server ${this.#leader.sid}`)
     link.hold()
     const source = {
       take: (length: number) => link.takeRaw(length),

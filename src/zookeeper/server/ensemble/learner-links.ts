@@ -4,17 +4,15 @@
  */
 import { ByteWriter, encodeUtf8 } from '#base'
 import type { Socket, Timer } from '#platform'
-import { LoggedTxn } from '#zookeeper/protocol'
+import { LoggedTxn, hexLong, zxidOf } from '#zookeeper/protocol'
 import {
   Leader,
   PacketType,
   SNAPSHOT_SIGNATURE,
-  hexZxid,
   packet,
   revalidatedPacket,
   syncPlan,
   writePacket,
-  zxidOf,
   type LeaderEffect,
   type LoggedBytes,
 } from '#zookeeper/zab'
@@ -25,6 +23,11 @@ import { PacketSocket } from './packet-socket.ts'
 
 /** What a learner gets from the log on disk at most; read in one piece, so it bounds a pause of the leader. */
 const LOG_SYNC_BYTES_MAX = 1 << 24
+/** Connections that have not said who they are; the oldest goes first. The port is open to everyone. */
+const STRANGERS_MAX = 64
+/** What is believed of a stranger's first packet, which has 20 bytes, and of a learner's: a request, or its clients' signs of life. */
+const STRANGER_PACKET_BYTES_MAX = 1024
+const LEARNER_PACKET_BYTES_MAX = 1 << 26
 /** Missing transactions go out in pieces of about this size. */
 const PIECE_BYTES = 1 << 16
 
@@ -60,6 +63,8 @@ export class LeaderTerm {
   readonly #context: TermContext
   readonly #machine: Leader
   readonly #links = new Map<number, LearnerLink>()
+  /** Those of them that have not said who they are, oldest first. */
+  readonly #strangers = new Set<LearnerLink>()
   readonly #times: ProposalTimes
   #lastLink = 0
   #office: LeaderOffice | null = null
@@ -113,14 +118,20 @@ export class LeaderTerm {
 
   accept(socket: Socket): void {
     if (this.#isOver) return socket.destroy()
+    if (this.#strangers.size >= STRANGERS_MAX)
+      for (const oldest of this.#strangers.values().take(1))
+        oldest.socket.destroy(new Error('too many others came before it said who it is'))
     const number = ++this.#lastLink
     const { platform } = this.#context
     const sidOf = (): number => this.#machine.sidOf(number)
     const link = new LearnerLink(number, new PacketSocket(platform, socket), platform.clock.now(), sidOf)
     this.#links.set(number, link)
+    this.#strangers.add(link)
+    link.socket.packetBytesMax = STRANGER_PACKET_BYTES_MAX
     this.#machine.onConnected(number, this.#now())
     link.socket.start({
       onPacket: (received) => {
+        if (this.#strangers.delete(link)) link.socket.packetBytesMax = LEARNER_PACKET_BYTES_MAX
         if (received.type === PacketType.ack) this.#times.onAcknowledged(link.sid, received.zxid, this.#now())
         this.#machine.onPacket(number, received, this.#now())
         this.#drain()
@@ -177,6 +188,7 @@ export class LeaderTerm {
 
   #onClose(link: LearnerLink, error: Error | null): void {
     this.#links.delete(link.number)
+    this.#strangers.delete(link)
     this.#context.platform.logger.info(
       `the connection of ${this.#nameOf(link)} has ended${error === null ? '' : `: ${error.message}`}`,
     )
@@ -251,6 +263,7 @@ export class LeaderTerm {
       case 'disconnect':
         this.#context.platform.logger.warn(`${this.#nameOf(link)} is disconnected: ${effect.reason}`)
         this.#links.delete(link.number)
+        this.#strangers.delete(link)
         return link.socket.destroy()
     }
   }
@@ -291,11 +304,11 @@ export class LeaderTerm {
       logAfter: (zxid) => allOf(bytesMax <= 0 ? null : replica.logAfter(zxid, bytesMax)),
     })
     const { socket } = link
-    const told = `${this.#nameOf(link)} is at ${hexZxid(peerZxid)} and gets`
+    const told = `${this.#nameOf(link)} is at ${hexLong(peerZxid)} and gets`
     if (plan.kind === 'snap') {
       const snapshot = replica.beginSnapshot()
       server.metrics.snaps.add()
-      platform.logger.info(`${told} a snapshot as of ${hexZxid(snapshot.zxid)}`)
+      platform.logger.info(`${told} a snapshot as of ${hexLong(snapshot.zxid)}`)
       socket.send(packet(PacketType.snap, snapshot.zxid))
       socket.stream(async (write) => {
         await snapshot.writeTo(write)
@@ -304,7 +317,7 @@ export class LeaderTerm {
       return
     }
     const { kind, zxid, transactions } = plan
-    platform.logger.info(`${told} ${kind.toUpperCase()} ${hexZxid(zxid)} and ${transactions.length} transactions`)
+    platform.logger.info(`${told} ${kind.toUpperCase()} ${hexLong(zxid)} and ${transactions.length} transactions`)
     if (kind === 'diff') server.metrics.diffs.add()
     socket.send(packet(kind === 'diff' ? PacketType.diff : PacketType.trunc, zxid))
     if (transactions.length > 0) socket.stream((write) => sendCommitted(transactions, write))

@@ -10,6 +10,8 @@ import { PacketReader, SNAPSHOT_SIGNATURE, writePacket, type QuorumPacket } from
 const QUEUE_BYTES_MAX = 1 << 28
 /** A stream goes on as long as less than this waits in the socket. */
 const STREAM_PENDING_BYTES = 1 << 20
+/** After so many bytes of a stream everyone else has a turn, however fast they leave. */
+const STREAM_TURN_BYTES = 1 << 18
 /** What is read ahead while the receiver is busy; then the sender has to wait. */
 const READ_AHEAD_BYTES = 1 << 22
 
@@ -41,6 +43,7 @@ export class PacketSocket {
   #waiting: (Uint8Array | Stream)[] = []
   #waitingBytes = 0
   #isStreaming = false
+  #streamedInTurn = 0
   #isHeld = false
   #isPaused = false
   #pumping = false
@@ -64,6 +67,11 @@ export class PacketSocket {
   /** Bytes that the system has not taken yet. */
   get queuedBytes(): number {
     return this.#waitingBytes + this.#socket.pendingBytes + (this.#writer?.length ?? 0)
+  }
+
+  /** What a packet of the other side may claim to hold. */
+  set packetBytesMax(bytesMax: number) {
+    this.#reader.bytesMax = bytesMax
   }
 
   start(handler: PacketHandler): void {
@@ -193,7 +201,12 @@ export class PacketSocket {
     if (this.#state === 'closed') throw new Error('the connection has ended')
     this.#socket.write([bytes])
     this.#handler?.onProgress?.()
-    if (this.#socket.pendingBytes <= STREAM_PENDING_BYTES) return
+    this.#streamedInTurn += bytes.length
+    if (this.#streamedInTurn >= STREAM_TURN_BYTES) {
+      this.#streamedInTurn = 0
+      await new Promise<void>((resolve) => this.#platform.clock.nextTurn(resolve))
+    }
+    if (!this.isOpen || this.#socket.pendingBytes <= STREAM_PENDING_BYTES) return
     await new Promise<void>((resolve) => {
       this.#onDrain = resolve
     })

@@ -173,7 +173,7 @@ export class QuorumPeer {
     while (!this.#closing.signal.aborted) {
       this.#port?.wait()
       const decision = await this.#look()
-      if (decision === null) return
+      if (decision === null || this.#closing.signal.aborted) return
       await this.#serve(decision)
     }
   }

@@ -67,6 +67,26 @@ export class Summary {
   }
 }
 
+/** A counter for each of several keys. */
+export class CounterSet {
+  readonly #byKey = new Map<string, Counter>()
+
+  of(key: string): Counter {
+    let counter = this.#byKey.get(key)
+    if (counter === undefined) this.#byKey.set(key, (counter = new Counter()))
+    return counter
+  }
+
+  entries(): Iterable<[string, Counter]> {
+    return this.#byKey
+  }
+
+  /** Keys stay. */
+  reset(): void {
+    for (const counter of this.#byKey.values()) counter.reset()
+  }
+}
+
 /** A summary for each of several keys: servers, parts of the tree. */
 export class SummarySet {
   readonly detailed: boolean

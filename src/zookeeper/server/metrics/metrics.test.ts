@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
+import { emptyZnode } from '#zookeeper/tree'
+
 import { viewOfTest } from '../admin/view-of-test.ts'
 import { monitorValues } from '../admin/monitor.ts'
 import { Summary, type SummarySet } from './instruments.ts'
@@ -66,6 +68,33 @@ test('a leader times its proposals until a server and until a quorum has them', 
     [['3', 1, 10]],
   )
   assert.equal(metrics.quorumAckLatency.sum, 20)
+})
+
+test('quotas are told of by the first name of their paths', () => {
+  const view = viewOfTest(PROMETHEUS)
+  const text = (of: string): { data: Uint8Array; children: null } => ({
+    data: new TextEncoder().encode(of),
+    children: null,
+  })
+  for (const [path, node] of [
+    ['/zookeeper/quota/a', text('')],
+    ['/zookeeper/quota/a/zookeeper_limits', text('count=5,bytes=-1=;byteHardLimit=100;countHardLimit=9')],
+    ['/zookeeper/quota/a/zookeeper_stats', text('count=3,bytes=20')],
+    ['/zookeeper/quota/a/b', text('')],
+    ['/zookeeper/quota/a/b/zookeeper_limits', text('count=5,bytes=7')],
+  ] as const)
+    view.tree.load(path, { ...emptyZnode(), ...node })
+  view.metrics.quotaExceeded('/a/b/c')
+  const lines = prometheusText(view)
+    .split('\n')
+    .filter((line) => line.startsWith('quota_'))
+  assert.deepEqual(lines.sort(), [
+    'quota_bytes_limit_per_namespace{key="a"} 107.0',
+    'quota_bytes_usage_per_namespace{key="a"} 20.0',
+    'quota_count_limit_per_namespace{key="a"} 14.0',
+    'quota_count_usage_per_namespace{key="a"} 3.0',
+    'quota_exceeded_error_per_namespace{key="a"} 1.0',
+  ])
 })
 
 test('traffic is told apart by the first name of a path', () => {

@@ -61,3 +61,9 @@ export class NamespaceTraffic {
 }
 
 const SLASH = 0x2f
+
+/** The first name of a path. */
+export function namespaceOf(path: string): string {
+  const end = path.indexOf('/', 1)
+  return end < 0 ? path.slice(1) : path.slice(1, end)
+}

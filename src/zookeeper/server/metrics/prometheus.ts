@@ -9,8 +9,9 @@
  * Source: PrometheusMetricsProvider; the exposition format, version 0.0.4.
  */
 import { gaugesOf } from '../admin/gauges.ts'
+import { quotaGauges } from '../admin/quota-gauges.ts'
 import { Decimal, type AdminView } from '../admin/view.ts'
-import { Counter, Summary, type SummarySet } from './instruments.ts'
+import { Counter, CounterSet, Summary, type SummarySet } from './instruments.ts'
 
 export const PROMETHEUS_CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8'
 
@@ -26,9 +27,16 @@ export interface Family {
 
 export function* familiesOf(view: AdminView): Generator<Family> {
   for (const [name, value] of gaugesOf(view)) yield single(name, 'gauge', numberOf(value))
+  for (const { name, values } of quotaGauges(view.tree)) yield keyed(name, 'gauge', values)
   yield single('digest_mismatches_count', 'counter', view.tree.digestMismatches)
   for (const [name, instrument] of view.metrics.instruments) {
     if (instrument instanceof Counter) yield single(name, 'counter', instrument.value)
+    else if (instrument instanceof CounterSet)
+      yield keyed(
+        name,
+        'counter',
+        Array.from(instrument.entries(), ([key, { value }]) => [key, value] as const),
+      )
     else if (instrument instanceof Summary) yield { name, kind: 'summary', samples: summarySamples(instrument) }
     else yield { name, kind: 'summary', samples: setSamples(instrument) }
   }
@@ -78,6 +86,14 @@ function* processFamilies(view: AdminView): Generator<Family> {
 
 function single(name: string, kind: 'gauge' | 'counter', value: number): Family {
   return { name, kind, samples: [['', [], value]] }
+}
+
+function keyed(
+  name: string,
+  kind: 'gauge' | 'counter',
+  values: Iterable<readonly [key: string, value: number]>,
+): Family {
+  return { name, kind, samples: Array.from(values, ([key, value]): Sample => ['', [['key', key]], value]) }
 }
 
 function numberOf(value: number | Decimal): number {

@@ -5,11 +5,11 @@
 import { WatchEventType } from '#zookeeper/protocol'
 
 import { SizeStats } from '../stats.ts'
-import { Counter, Summary, SummarySet } from './instruments.ts'
-import { NamespaceTraffic } from './namespaces.ts'
+import { Counter, CounterSet, Summary, SummarySet } from './instruments.ts'
+import { NamespaceTraffic, namespaceOf } from './namespaces.ts'
 import { ALWAYS_ZERO_COUNTERS, ALWAYS_ZERO_SUMMARIES } from './names.ts'
 
-export type Instrument = Counter | Summary | SummarySet
+export type Instrument = Counter | CounterSet | Summary | SummarySet
 
 /** Parts of the tree beyond these are not told apart: each costs some KiB. */
 const NAMESPACES_MAX = 256
@@ -48,6 +48,8 @@ export class ServerMetrics {
   readonly #writePerNamespace = this.#summarySet('write_per_namespace', { keysMax: NAMESPACES_MAX })
   readonly reads = new NamespaceTraffic(this.#readPerNamespace)
   readonly writes = new NamespaceTraffic(this.#writePerNamespace)
+  /** Writes beyond a hard limit, by part of the tree. */
+  readonly #quotaExceeded = this.#add('quota_exceeded_error_per_namespace', new CounterSet())
   /** Watchers told of one event, by kind. */
   readonly nodeCreatedWatchers = this.#summary('node_created_watch_count')
   readonly nodeDeletedWatchers = this.#summary('node_deleted_watch_count')
@@ -99,6 +101,10 @@ export class ServerMetrics {
   /** By name, in a fixed order. */
   get instruments(): ReadonlyMap<string, Instrument> {
     return this.#instruments
+  }
+
+  quotaExceeded(path: string): void {
+    this.#quotaExceeded.of(namespaceOf(path)).add()
   }
 
   /** Watchers told of one event of this kind. */
