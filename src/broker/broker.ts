@@ -18,6 +18,7 @@ export class Broker {
   readonly #platform: Platform
   readonly #parts: Parts
   #closed: Promise<void> | null = null
+  readonly #stopped = Promise.withResolvers<void>()
   /** Follows the sessions one after the other. */
   #sessions: Promise<void> = Promise.resolve()
 
@@ -68,6 +69,11 @@ export class Broker {
     return this.#parts.controller.isActive
   }
 
+  /** Resolves when the broker has closed, which it does by itself when no log directory is left. */
+  get stopped(): Promise<void> {
+    return this.#stopped.promise
+  }
+
   /** What the rooms offer, for the simulation and for tests. */
   get services(): BrokerServices {
     return this.#parts.services
@@ -78,7 +84,7 @@ export class Broker {
    * where all brokers leave together; by default the configuration decides.
    */
   close({ handOver = true }: { handOver?: boolean } = {}): Promise<void> {
-    this.#closed ??= this.#close(handOver)
+    this.#closed ??= this.#close(handOver).finally(() => this.#stopped.resolve())
     return this.#closed
   }
 

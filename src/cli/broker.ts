@@ -11,6 +11,8 @@ export async function broker(file: string, options: { override?: string[] }): Pr
   const overrides = parseAssignments('--override', options.override)
   const config = parseServerProperties(readSettings(file), process.env, overrides)
   const running = await Broker.start(platform, config)
-  await stopRequested()
+  const signal = await Promise.race([stopRequested(), running.stopped])
   await running.close()
+  // It went by itself: whoever supervises it shall know that something is wrong.
+  if (signal === undefined) process.exitCode = 1
 }

@@ -6,7 +6,10 @@ import type { SimulatedProcess } from '../process.ts'
 import type { Address } from '../workload/plain-cluster.ts'
 import type { World } from '../world.ts'
 
+/** Brokers from the beginning on; clients are told these addresses. */
 export const BROKER_COUNT = 3
+/** One more may join. */
+const MACHINES = 4
 const ZOOKEEPER_PORT = 2181
 const BROKER_PORT = 9092
 const DATA = '/data'
@@ -24,6 +27,8 @@ export interface ClusterOptions {
   readonly zookeeperAnswersEarly: boolean
   /** Brokers sync each append before it counts. */
   readonly brokersSync: boolean
+  /** By broker, from the first on: in how many log directories each keeps its replicas. */
+  readonly logDirectories: readonly number[]
 }
 
 /** How often what the simulation is for has happened. */
@@ -34,6 +39,8 @@ export interface ClusterCounters {
   controllerChanges: number
   truncations: number
   isrChanges: number
+  sessionExpiries: number
+  directoryFailures: number
 }
 
 /** A broker's machine, and the broker that runs there now. */
@@ -42,13 +49,18 @@ export interface BrokerMachine {
   readonly process: SimulatedProcess
   broker: Broker | null
   lives: number
+  readonly logDirectories: readonly string[]
+  /** Whether it belongs to the cluster. */
+  hasJoined: boolean
+  /** Was told to stop. */
+  isLeaving: boolean
 }
 
 /** A ZooKeeper server and three brokers in a world, and how to make them go and come back. */
 export class SimulatedCluster {
   readonly world: World
   readonly zookeeper: SimulatedProcess
-  readonly brokers: readonly BrokerMachine[]
+  readonly #brokers: readonly BrokerMachine[]
   readonly counters: ClusterCounters = {
     crashes: 0,
     powerFailures: 0,
@@ -56,6 +68,8 @@ export class SimulatedCluster {
     controllerChanges: 0,
     truncations: 0,
     isrChanges: 0,
+    sessionExpiries: 0,
+    directoryFailures: 0,
   }
   readonly #options: ClusterOptions
   #staysUp = false
@@ -64,11 +78,16 @@ export class SimulatedCluster {
     this.world = world
     this.#options = options
     this.zookeeper = world.process('zookeeper')
-    this.brokers = Array.from({ length: BROKER_COUNT }, (_, index) => ({
+    this.#brokers = Array.from({ length: MACHINES }, (_, index) => ({
       id: index + 1,
       process: world.process(`broker-${index + 1}`),
       broker: null,
       lives: 0,
+      logDirectories: Array.from({ length: options.logDirectories[index] ?? 1 }, (_, at) =>
+        joinPath(DATA, `broker-${at + 1}`),
+      ),
+      hasJoined: index < BROKER_COUNT,
+      isLeaving: false,
     }))
     const next = world.logSink
     world.logSink = (level, line) => {
@@ -77,8 +96,25 @@ export class SimulatedCluster {
     }
   }
 
+  /** Those that belong to the cluster. */
+  get brokers(): readonly BrokerMachine[] {
+    return this.#brokers.filter(({ hasJoined }) => hasJoined)
+  }
+
+  /** A broker more, from now on. */
+  join(): void {
+    const machine = this.#brokers.find(({ hasJoined }) => !hasJoined)
+    if (machine === undefined) return
+    machine.hasJoined = true
+    this.startBroker(machine)
+  }
+
+  get zookeeperAddress(): string {
+    return `${this.zookeeper.name}:${ZOOKEEPER_PORT}`
+  }
+
   get bootstrap(): readonly Address[] {
-    return this.brokers.map(({ process }) => ({ host: process.name, port: BROKER_PORT }))
+    return this.#brokers.slice(0, BROKER_COUNT).map(({ process }) => ({ host: process.name, port: BROKER_PORT }))
   }
 
   get machines(): SimulatedProcess[] {
@@ -113,11 +149,14 @@ export class SimulatedCluster {
     const { process } = machine
     if (process.isRunning) return
     machine.lives += 1
+    machine.isLeaving = false
     const config = parseServerProperties('', {}, this.#serverProperties(machine))
     process.start(
       async (platform: Platform) => {
         machine.broker = await Broker.start(platform, config, { faults: this.#options.brokerFaults })
-        await forever()
+        await machine.broker.stopped
+        if (machine.isLeaving) await forever()
+        throw new Error('the broker has stopped')
       },
       (error) => {
         machine.broker = null
@@ -147,6 +186,7 @@ export class SimulatedCluster {
   stopCleanly(machine: BrokerMachine): void {
     const { broker, process } = machine
     if (broker === null) return
+    machine.isLeaving = true
     process.signal(() => {
       void broker.close().then(() => {
         this.#forget(process)
@@ -168,6 +208,8 @@ export class SimulatedCluster {
   /** Some things are told by the log only. */
   #count(line: string): void {
     if (/ is cut (?:to|from) /.test(line)) this.counters.truncations += 1
+    if (/session with ZooKeeper has expired/.test(line)) this.counters.sessionExpiries += 1
+    if (/ is offline until the next start/.test(line)) this.counters.directoryFailures += 1
     if (/elected as controller with epoch/.test(line)) this.counters.controllerChanges += 1
   }
 
@@ -185,12 +227,14 @@ export class SimulatedCluster {
     ].join('\n')
   }
 
-  #serverProperties({ id, process }: BrokerMachine): Record<string, string> {
+  #serverProperties({ id, process, logDirectories }: BrokerMachine): Record<string, string> {
     return {
       'broker.id': String(id),
       listeners: `PLAINTEXT://${process.name}:${BROKER_PORT}`,
-      'log.dirs': joinPath(DATA, 'broker'),
-      'zookeeper.connect': `${this.zookeeper.name}:${ZOOKEEPER_PORT}`,
+      'log.dirs': logDirectories.join(','),
+      'broker.rack': `rack-${id % 2}`,
+      'replica.selector.class': 'org.apache.kafka.common.replica.RackAwareReplicaSelector',
+      'zookeeper.connect': this.zookeeperAddress,
       'zookeeper.session.timeout.ms': '3000',
       'zookeeper.connection.timeout.ms': '6000',
       'replica.lag.time.max.ms': '2500',
@@ -208,6 +252,7 @@ export class SimulatedCluster {
       'controlled.shutdown.max.retries': '1',
       'controlled.shutdown.retry.backoff.ms': '500',
       'log.segment.bytes': '60000',
+      'log.segment.delete.delay.ms': '1000',
       ...(this.#options.brokersSync ? { 'log.flush.interval.messages': '1' } : {}),
     }
   }

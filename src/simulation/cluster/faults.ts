@@ -8,6 +8,8 @@ export interface FaultOptions {
   readonly brokersLosePower: boolean
   /** Usual time from one fault to the next, ms. */
   readonly everyMs: number
+  /** Brokers may find their disks full or broken. */
+  readonly disksFail: boolean
   /** Clients have faults of their own too; this brings one back. Does nothing where it runs. */
   readonly startClient?: (process: SimulatedProcess) => void
 }
@@ -69,6 +71,7 @@ export class Faults {
       machine.diskConditions.slowness = 1
       machine.diskConditions.clearFaults()
     }
+    for (const machine of this.cluster.brokers) restartWithoutDirectories(this.cluster, machine)
     this.cluster.stayUp()
     for (const client of this.options.startClient === undefined ? [] : this.clients) {
       client.resume()
@@ -204,7 +207,9 @@ const KINDS: Record<string, [weight: number, kind: FaultKind]> = {
   'slow link': [3, slowLink],
   'connections lost': [3, (faults) => connectionsLost(faults, faults.random.pick(faults.cluster.machines))],
   'slow disk': [3, slowDisk],
-  'clock jump': [1, clockJump],
+  'disk error': [4, diskError],
+  'sessions expire in a row': [3, sessionsExpire],
+  'clock jump': [2, clockJump],
   'laggard comes back': [2, laggardComesBack],
   'deposed controller': [2, deposedController],
   'bounced broker': [2, bouncedBroker],
@@ -295,6 +300,55 @@ function slowDisk(faults: Faults): Fault {
     lastsMs: while_(faults),
     end: () => (machine.diskConditions.slowness = 1),
   }
+}
+
+/**
+ * A directory of a broker fails, or its disk is full, for once or for as long as it lasts. What the broker has given up comes back with its next
+ * start.
+ */
+function diskError(faults: Faults): Fault {
+  const { random, cluster } = faults
+  if (!faults.options.disksFail) return slowDisk(faults)
+  const machine = faults.broker()
+  const directory = random.pick(machine.logDirectories)
+  const { diskConditions } = machine.process
+  const operation = random.pick(['write', 'write', 'sync', 'open', 'read', 'rename', 'truncate'] as const)
+  const code = operation === 'write' || operation === 'open' ? random.pick(['EIO', 'ENOSPC'] as const) : 'EIO'
+  const times = random.pick([1, Infinity])
+  diskConditions.inject({ operation, code, path: `${directory}/`, after: random.below(4), times })
+  return {
+    what: `${machine.process.name}, ${directory}: ${code} at ${operation} ${times === 1 ? 'once' : 'always'}`,
+    lastsMs: while_(faults),
+    end: () => {
+      diskConditions.clearFaults()
+      restartWithoutDirectories(cluster, machine)
+    },
+  }
+}
+
+/** Starts a broker again that has given up a directory. */
+function restartWithoutDirectories(cluster: SimulatedCluster, machine: BrokerMachine): void {
+  const isWhole = machine.broker?.services.logs.directories.every(({ isOffline }) => !isOffline) ?? true
+  if (isWhole) return
+  cluster.crash(machine.process)
+  cluster.startBroker(machine)
+}
+
+/** A broker, or the controller, loses one session after the other. */
+function sessionsExpire(faults: Faults): Fault {
+  const { world, cluster, random } = faults
+  const { process } = random.pick([faults.broker(), faults.controller()])
+  const cutOff = (): void => world.partition([process], [cluster.zookeeper])
+  const mend = (): void => {
+    world.mend([process], [cluster.zookeeper])
+    world.mend([cluster.zookeeper], [process])
+  }
+  cutOff()
+  const steps = Array.from({ length: 2 }, (): [number, () => void][] => [
+    [random.between(3200, 4500), mend],
+    [random.pick([20, 100, 500, 2000]) * random.between(0.5, 1.5), cutOff],
+  ]).flat()
+  return story(faults, `those of ${process.name}`, [...steps, [random.between(3200, 4500), mend]], mend)
 }
 
 function clockJump(faults: Faults): Fault {

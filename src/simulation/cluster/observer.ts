@@ -1,5 +1,6 @@
 import { crc32 } from 'node:zlib'
 
+import { decodeUtf8 } from '#base'
 import { batchesOf } from '#protocol/records'
 
 import {
@@ -10,6 +11,7 @@ import {
 } from '../checker/replica-checks.ts'
 import type { DiskFile, SimulatedDisk } from '../disk.ts'
 import type { BrokerMachine, SimulatedCluster } from './cluster.ts'
+import type { OperatorRecord } from './operator.ts'
 
 type Partition = NonNullable<ReturnType<NonNullable<BrokerMachine['broker']>['services']['replicas']['partition']>>
 
@@ -52,12 +54,32 @@ export class Observer {
     return [...this.#faults, ...checkReplicaStates(this.#states), ...checkReplicaContents(this.#contents())]
   }
 
+  /** Those of these records that the leaders of now do not have, though they should. A topic that was deleted has taken its own along. */
+  lostOf(records: readonly OperatorRecord[]): { acks: number; what: string }[] {
+    const stored = new Map<string, { start: number; values: Map<number, string> }>()
+    for (const { broker, process } of this.#cluster.brokers)
+      for (const replica of broker?.services.replicas.partitions ?? [])
+        if (replica.isLeader && replica.log !== null)
+          stored.set(`${replica.topicId} ${replica.partition}`, {
+            start: replica.log.logStartOffset,
+            values: valuesOnDisk(process.disk, replica.log.folder),
+          })
+    return records.flatMap(({ topic, topicId, partition, offset, value, acks }) => {
+      const found = stored.get(`${topicId} ${partition}`)
+      if (found === undefined || offset < found.start || found.values.get(offset) === value) return []
+      const instead = found.values.get(offset) ?? 'nothing'
+      return [
+        { acks, what: `${topic}-${partition}: ${value} was acknowledged at offset ${offset}, where ${instead} is` },
+      ]
+    })
+  }
+
   #look({ id, broker, lives, process }: BrokerMachine): void {
     if (broker === null || !process.isRunning) return
     for (const partition of broker.services.replicas.partitions) {
       const { log } = partition
       if (log === null || log.isOffline) continue
-      const name = `${partition.topic}-${partition.partition}`
+      const name = keyOf(partition)
       const state: ReplicaState = {
         atMs: this.#cluster.world.nowMs,
         broker: id,
@@ -84,14 +106,14 @@ export class Observer {
     const leaders = new Map<string, Partition>()
     for (const { broker } of this.#cluster.brokers) {
       for (const replica of broker?.services.replicas.partitions ?? []) {
-        const name = `${replica.topic}-${replica.partition}`
+        const name = keyOf(replica)
         const latest = leaders.get(name)
         if (latest === undefined || replica.leaderEpoch > latest.leaderEpoch) leaders.set(name, replica)
         else if (replica.leaderEpoch === latest.leaderEpoch && replica.isLeader) leaders.set(name, replica)
       }
     }
     for (const [name, leader] of leaders) {
-      const acknowledged = this.#highestAcknowledged(name)
+      const acknowledged = this.#highestAcknowledged(`${leader.topic}-${leader.partition}`)
       if (!leader.isLeader || acknowledged < 0 || leader.leaderEpoch < this.#epochs.get(name)!) continue
       for (const { id, broker } of this.#cluster.brokers) {
         const log = broker?.services.replicas.partition(leader.topic, leader.partition)?.log
@@ -107,9 +129,9 @@ export class Observer {
   outOfSync(): string[] {
     const missing = new Map<string, string>()
     for (const { broker } of this.#cluster.brokers)
-      for (const { topic, partition, leaderEpoch, isLeader, isr, replicas } of broker?.services.replicas.partitions ??
-        []) {
-        const name = `${topic}-${partition}`
+      for (const replica of broker?.services.replicas.partitions ?? []) {
+        const { leaderEpoch, isLeader, isr, replicas } = replica
+        const name = keyOf(replica)
         if (!isLeader || leaderEpoch < this.#epochs.get(name)!) {
           if (!missing.has(name)) missing.set(name, `${name} has no leader`)
           continue
@@ -174,17 +196,42 @@ export class Observer {
 }
 
 function batchesOnDisk(disk: SimulatedDisk, folder: string): ReplicaContent['batches'] {
-  const directory = disk.find(folder)
-  if (directory?.kind !== 'directory') return []
-  const segments = [...directory.entries].filter(([name]) => name.endsWith('.log')).sort(([a], [b]) => (a < b ? -1 : 1))
-  return segments.flatMap(([, node]) => {
-    const file = node as DiskFile
-    const content = new Uint8Array(file.size)
-    disk.read(file, content, 0)
-    return [...batchesOf(content)].map((batch) => ({
+  return segmentsOnDisk(disk, folder).flatMap((content) =>
+    [...batchesOf(content)].map((batch) => ({
       baseOffset: batch.baseOffset,
       lastOffset: batch.lastOffset,
       crc: crc32(batch.toBytes()),
-    }))
+    })),
+  )
+}
+
+/** A topic that was made anew under its name is another one. */
+function keyOf({ topic, partition, topicId }: Partition): string {
+  return `${topic}-${partition} (${topicId})`
+}
+
+/** By offset. */
+function valuesOnDisk(disk: SimulatedDisk, folder: string): Map<number, string> {
+  const values = new Map<number, string>()
+  for (const content of segmentsOnDisk(disk, folder))
+    for (const batch of batchesOf(content))
+      for (const { offset, value } of batch.records(RECORDS_BYTES_MAX)) {
+        const text = decodeUtf8(value!, 0, value!.length)
+        values.set(offset, text.slice(0, text.indexOf(' ')))
+      }
+  return values
+}
+
+const RECORDS_BYTES_MAX = 10_000_000
+
+function segmentsOnDisk(disk: SimulatedDisk, folder: string): Uint8Array[] {
+  const directory = disk.find(folder)
+  if (directory?.kind !== 'directory') return []
+  const segments = [...directory.entries].filter(([name]) => name.endsWith('.log')).sort(([a], [b]) => (a < b ? -1 : 1))
+  return segments.map(([, node]) => {
+    const file = node as DiskFile
+    const content = new Uint8Array(file.size)
+    disk.read(file, content, 0)
+    return content
   })
 }

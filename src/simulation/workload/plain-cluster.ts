@@ -73,6 +73,11 @@ export class PlainCluster {
     return this.#leaders.get(keyOf(partition)) ?? null
   }
 
+  /** As last heard. -1: none. */
+  get controllerId(): number {
+    return this.#controllerId
+  }
+
   topicIdOf(topic: string): string | null {
     return this.#topicIds.get(topic) ?? null
   }
@@ -83,9 +88,16 @@ export class PlainCluster {
     return this.#refreshing
   }
 
+  /** What one of the brokers says of the whole cluster. Rejects with `NoAnswerError`. */
+  async metadata(): Promise<MetadataResponse> {
+    const answer = await this.askAny(Metadata, METADATA_VERSION, { topics: null, allowAutoTopicCreation: false })
+    this.#learn(answer)
+    return answer
+  }
+
   async #refresh(): Promise<void> {
     try {
-      this.#learn(await this.askAny(Metadata, METADATA_VERSION, { topics: null, allowAutoTopicCreation: false }))
+      await this.metadata()
     } catch (error) {
       if (!isNoAnswer(error)) throw error
     }
