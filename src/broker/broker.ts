@@ -90,12 +90,12 @@ export class Broker {
 
   /** From here on the cluster knows the broker. */
   async #enter(signal?: AbortSignal): Promise<void> {
-    const { zk, registration, identity, config, controller, changes, features, rpc, replicas } = this.#parts
+    const { zk, registration, identity, config, controller, changes, features, rpc, replicas, strays } = this.#parts
     await this.#register(signal)
     zk.onSession((event) => this.#onSession(event))
     await recordIdentity(this.#platform.files, config.logDirectories, identity)
-    // What was changed since the configurations were read has left a note.
-    await Promise.all([changes.follow(), features.follow()]).catch(unlessExpired)
+    // Before the controller can say anything. What was changed since the configurations were read has left a note.
+    await Promise.all([changes.follow(), features.follow(), strays.putAside()]).catch(unlessExpired)
     replicas.start()
     rpc.open()
     controller.start()
@@ -131,7 +131,7 @@ export class Broker {
 
   /** As a broker that starts, only that its logs and connections are still there. */
   async #beginSession(): Promise<void> {
-    const { zk, registration, controller, changes, features } = this.#parts
+    const { zk, registration, controller, changes, features, strays } = this.#parts
     registration.forget()
     await controller.onSessionExpired()
     let isRenewed = false
@@ -140,6 +140,7 @@ export class Broker {
       try {
         if (!isRenewed) await zk.renew()
         isRenewed = true
+        await strays.putAside()
         await registration.register()
         controller.onSessionRenewed()
         await Promise.all([changes.follow(), features.follow()])
@@ -154,7 +155,7 @@ export class Broker {
   }
 
   async #close(handOver: boolean): Promise<void> {
-    const { rpc, services, controllerClient, groups, replicas, logs, controller, changes, zk, registration } =
+    const { rpc, services, controllerClient, groups, replicas, logs, controller, changes, zk, registration, strays } =
       this.#parts
     const { logger } = this.#platform
     if (handOver && services.config.controlledShutdownEnable && registration.isHeld)
@@ -168,6 +169,7 @@ export class Broker {
     }
     await step('the listeners', () => rpc.stopAccepting())
     changes.close()
+    strays.close()
     await step('the group coordinator', () => groups.close())
     await step('the replicas', () => replicas.close())
     await step('the connections', () => rpc.close())

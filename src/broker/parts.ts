@@ -26,6 +26,7 @@ import { ProducerIds } from './producer-ids.ts'
 import { Registration } from './registration.ts'
 import { joinReplicaManager } from './replication-join.ts'
 import type { BrokerServices } from './services.ts'
+import { StrayReplicas } from './stray-replicas.ts'
 import { TopicAdministration } from './topic-administration.ts'
 import { TopicConfigStore } from './topic-configs.ts'
 import { zooKeeperLoginOf, zooKeeperTlsOf } from './zookeeper-security.ts'
@@ -57,6 +58,7 @@ export interface Parts {
   readonly features: FinalizedFeatures
   readonly logs: LogManager
   readonly replicas: ReplicaManager
+  readonly strays: StrayReplicas
   readonly groups: GroupCoordinator
   readonly controller: Controller
   readonly controllerClient: ControllerClient
@@ -136,6 +138,7 @@ interface WorkingParts {
   readonly controller: Controller
   readonly features: FinalizedFeatures
   readonly changes: ConfigChanges
+  readonly strays: StrayReplicas
 }
 
 function joinWorkingParts(base: Base, onOpened: OnOpened): WorkingParts {
@@ -194,12 +197,14 @@ function joinWorkingParts(base: Base, onOpened: OnOpened): WorkingParts {
     applyChange(entityPath, brokerId, dynamic, topicConfigs),
   )
   onOpened(() => changes.close())
-  return { metadata, registration, controllerClient, replicas, groups, controller, features, changes }
+  const strays = new StrayReplicas({ platform, brokerId, zk: zk.retrying, logs, replicas })
+  onOpened(() => strays.close())
+  return { metadata, registration, controllerClient, replicas, groups, controller, features, changes, strays }
 }
 
 /** What may change while the broker runs reaches those who obey it. */
 function listenToEachOther({ dynamic, topicConfigs, logs, rpc }: Base, working: WorkingParts): void {
-  const { metadata, replicas, groups, controller } = working
+  const { metadata, replicas, groups, controller, strays } = working
   throttle(replicas, dynamic.config)
   dynamic.onChange((changed) => {
     topicConfigs.setBrokerTexts(changed.texts)
@@ -213,7 +218,9 @@ function listenToEachOther({ dynamic, topicConfigs, logs, rpc }: Base, working: 
     replicas.topicConfigChanged(topic)
     if (topicConfig.uncleanLeaderElectionEnable) controller.onUncleanLeaderElectionEnabled(topic)
   })
-  metadata.onChange((image, { removed }) => {
+  metadata.onChange((image, delta) => {
+    const { removed } = delta
+    strays.metadataChanged(delta)
     for (const { topic } of removed) if (image.topic(topic) === undefined) topicConfigs.forget(topic)
     if (removed.length > 0) groups.onPartitionsDeleted(removed)
     replicas.metadataChanged()

@@ -34,7 +34,7 @@ export function elect(
     case 'offline':
       return electOffline(context, partition, leadership, strategy.allowUnclean(partition))
     case 'reassign':
-      return electOnline(context, partition, leadership, targetReplicas(partition))
+      return electOnline(context, partition, withoutStrangers(leadership, partition), targetReplicas(partition))
     case 'preferred':
       return electOnline(context, partition, leadership, partition.replicas.slice(0, 1), partition.replicas)
     case 'controlledShutdown':
@@ -46,6 +46,12 @@ export function elect(
 export function targetReplicas(partition: ControlledPartition): number[] {
   const { replicas, removingReplicas } = partition.assignment
   return replicas.filter((replica) => !removingReplicas.includes(replica))
+}
+
+/** Who is no replica any more leaves the ISR; a leader that heard otherwise would count on it (KAFKA-9672). */
+export function withoutStrangers(leadership: Leadership, partition: ControlledPartition): Leadership {
+  const isr = leadership.isr.filter((member) => partition.replicas.includes(member))
+  return isr.length === 0 ? leadership : { ...leadership, isr }
 }
 
 function electOffline(

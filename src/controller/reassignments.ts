@@ -94,8 +94,13 @@ export class Reassignments {
     const found = this.#control.context.partition(topic, partition)
     if (found === undefined || found.topic.isQueuedForDeletion)
       return { errorCode: ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, errorMessage: 'The partition does not exist.' }
-    const target = replicas ?? originalReplicas(found.assignment)
-    await this.#replaceAssignment(found, reassigned(found.assignment, target))
+    const next = reassigned(found.assignment, replicas ?? originalReplicas(found.assignment))
+    if (losesIsr(found, next.replicas))
+      return {
+        errorCode: ErrorCode.INVALID_REPLICA_ASSIGNMENT,
+        errorMessage: `None of the replicas ${next.replicas.join(', ')} that would stay is in sync; in sync are ${found.leadership!.isr.join(', ')}.`,
+      }
+    await this.#replaceAssignment(found, next)
     await this.#proceed(found)
     return DONE
   }
@@ -142,6 +147,8 @@ export class Reassignments {
     const { context, machines, store } = this.#control
     const { addingReplicas, removingReplicas } = partition.assignment
     const target = targetReplicas(partition)
+    // Whoever is to go serves until one of those that stay can; the reassignment goes on when it comes back.
+    if (partition.isBeingReassigned && !target.some((replica) => context.isReplicaOnline(partition, replica))) return
     await machines.moveReplicas(replicas(partition, addingReplicas), 'online')
     partition.assignment = { replicas: target, addingReplicas: [], removingReplicas: [] }
     const leader = partition.leadership?.leader ?? -1
@@ -192,6 +199,11 @@ export function reassigned(assignment: ReplicaAssignment, target: readonly numbe
 
 export function originalReplicas({ replicas, addingReplicas }: ReplicaAssignment): number[] {
   return replicas.filter((replica) => !addingReplicas.includes(replica))
+}
+
+/** Whether nobody who has every record would be left: KRaft refuses that, and ZooKeeper's controller loses the records. */
+function losesIsr({ leadership }: ControlledPartition, replicas: readonly number[]): boolean {
+  return leadership !== null && leadership.isr.length > 0 && !leadership.isr.some((member) => replicas.includes(member))
 }
 
 function isTargetInSync(partition: ControlledPartition): boolean {

@@ -14,7 +14,14 @@ import type {
   ReplicaStage,
 } from './context.ts'
 import { ControlBatch } from './control-batch.ts'
-import { elect, firstState, withoutReplica, type Election, type ElectionStrategy } from './election.ts'
+import {
+  elect,
+  firstState,
+  withoutReplica,
+  withoutStrangers,
+  type Election,
+  type ElectionStrategy,
+} from './election.ts'
 import { mayPartitionBecome, mayReplicaBecome } from './stages.ts'
 import type { ControllerStore, FirstState, StateWrite } from './store.ts'
 
@@ -233,10 +240,10 @@ export class StateMachines {
     return { partition, state: this.#stateOf(state), partitionEpoch: leadership.partitionEpoch }
   }
 
-  /** A new leader epoch without a change of leader or ISR: what a replica heard before is then out of date. */
+  /** A new leader epoch under the same leader: what a replica heard before is then out of date. Those that are no replicas any more leave the ISR. */
   async bumpLeaderEpoch(partition: ControlledPartition): Promise<boolean> {
     const outcomes = await this.#updateStates([partition], (_, leadership) => ({
-      ...leadership,
+      ...withoutStrangers(leadership, partition),
       leaderEpoch: leadership.leaderEpoch + 1,
     }))
     return outcomes.get(partition)?.kind === 'updated'

@@ -282,16 +282,31 @@ export class ReplicaManager {
       // An older epoch is a late request about a replica that lives again (KIP-570).
       const isForced = leaderEpoch === EPOCH_DURING_DELETE || leaderEpoch === NO_EPOCH
       if (!isForced && leaderEpoch < partition.leaderEpoch) return ErrorCode.FENCED_LEADER_EPOCH
-      this.#fetchers.remove(key)
-      if (deletes) {
-        this.#partitions.delete(key)
-        this.#moves.cancel(partition)
-        partition.delete()
+      if (deletes) this.#remove(topic, index)
+      else {
+        this.#fetchers.remove(key)
+        this.#tell((events) => events.onFollower?.(topic, index, partition.leaderEpoch))
       }
-      this.#tell((events) => events.onFollower?.(topic, index, deletes ? null : partition.leaderEpoch))
     }
     if (deletes) this.#logs.delete(topic, index)
     return ErrorCode.NONE
+  }
+
+  /** The replica is not this broker's any more, and is kept for people to look at. Returns where; null: there was none. */
+  setAside(topic: string, index: number): string | null {
+    this.#remove(topic, index)
+    return this.#logs.setAside(topic, index)
+  }
+
+  #remove(topic: string, index: number): void {
+    const key = partitionName(topic, index)
+    const partition = this.#partitions.get(key)
+    if (partition === undefined) return
+    this.#fetchers.remove(key)
+    this.#partitions.delete(key)
+    this.#moves.cancel(partition)
+    partition.delete()
+    this.#tell((events) => events.onFollower?.(topic, index, null))
   }
 
   // ---------------------------------------------------------------- writing

@@ -366,6 +366,25 @@ export class LogManager {
     this.#discard(log)
   }
 
+  /**
+   * Puts the partition's folder aside, for good and for people to look at: the partition has no log here then. Returns the
+   * folder's path now; null when there was none, or its directory failed under it.
+   */
+  setAside(topic: string, partition: number): string | null {
+    const log = this.log(topic, partition)
+    this.dropFuture(partitionName(topic, partition))
+    if (log === null) return null
+    const folder = joinPath(log.directory.path, strayFolderName(log.name, this.#options.platform.random.bytes(16)))
+    this.#logs.delete(log.name)
+    try {
+      log.renameFolder(folder)
+      return folder
+    } catch (error) {
+      log.directory.fail(`putting ${log.name} aside`, error)
+      return null
+    }
+  }
+
   #discard(log: Log): void {
     const { directory } = log
     const folder = joinPath(directory.path, deletedFolderName(log.name, this.#options.platform.random.bytes(16)))
