@@ -84,7 +84,7 @@ export class ActiveController {
       watcher: (name, run) => this.#watcher(name, run),
     }
     this.#deletion = new TopicDeletion(this.#control)
-    this.reassignments = new Reassignments(this.#control, this.#deletion)
+    this.reassignments = new Reassignments(this.#control)
     this.elections = new LeaderElections(this.#control)
     this.#brokers = new BrokerChanges(this.#control, this.#deletion, this.reassignments)
     this.#topics = new TopicChanges(this.#control)
@@ -198,6 +198,7 @@ export class ActiveController {
       await this.#deletion.requested(
         await this.#control.store.zk.childrenOf(ZnodePath.deleteTopics, this.#deletionWatcher()),
       )
+      await this.#unlessMalformed(() => this.reassignments.forgetDeleted(), undefined)
     })
   }
 

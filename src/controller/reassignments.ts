@@ -11,7 +11,6 @@ import { ControlBatch } from './control-batch.ts'
 import type { Control } from './control.ts'
 import { targetReplicas } from './election.ts'
 import type { Outcome, TopicPartition } from './ports.ts'
-import type { TopicDeletion } from './topic-deletion.ts'
 
 export interface ReassignmentRequest extends TopicPartition {
   /** Null cancels the one under way. */
@@ -22,15 +21,13 @@ const DONE: Outcome = { errorCode: ErrorCode.NONE, errorMessage: null }
 
 export class Reassignments {
   readonly #control: Control
-  readonly #deletion: TopicDeletion
 
-  constructor(control: Control, deletion: TopicDeletion) {
+  constructor(control: Control) {
     this.#control = control
-    this.#deletion = deletion
   }
 
   underWay(): ControlledPartition[] {
-    return [...this.#control.context.partitions()].filter((partition) => partition.isBeingReassigned)
+    return [...this.#control.context.partitions()].filter(isUnderWay)
   }
 
   /** From the API; outcomes in the order of the requests. What /admin/reassign_partitions says of the same partitions is removed from there. */
@@ -57,15 +54,21 @@ export class Reassignments {
     return begun
   }
 
+  /** What /admin/reassign_partitions says of topics that are to be deleted, or are gone, is removed from there. */
+  async forgetDeleted(): Promise<void> {
+    const { context } = this.#control
+    await this.#removeFromZnode(({ topic }) => context.topics.get(topic)?.isQueuedForDeletion ?? true)
+  }
+
   /** Whoever waited for a replica that has come, or into the ISR, goes on. */
   async resume(partitions: readonly ControlledPartition[]): Promise<void> {
-    for (const partition of partitions) if (partition.isBeingReassigned) await this.#proceed(partition)
+    for (const partition of partitions) if (isUnderWay(partition)) await this.#proceed(partition)
   }
 
   /** The ISR of these has changed: those that wait for no more replicas are finished. */
   async completeWhatCan(partitions: readonly ControlledPartition[]): Promise<void> {
     for (const partition of partitions)
-      if (partition.isBeingReassigned && isTargetInSync(partition)) await this.#complete(partition)
+      if (isUnderWay(partition) && isTargetInSync(partition)) await this.#complete(partition)
   }
 
   #refusal({ topic, partition, replicas }: ReassignmentRequest): Outcome | null {
@@ -110,7 +113,6 @@ export class Reassignments {
     const unneeded = partition.replicas.filter((replica) => !next.replicas.includes(replica))
     const before = partition.assignment
     partition.assignment = next
-    this.#deletion.halt(partition.topic, 'it is being reassigned')
     try {
       await this.#control.store.writeTopic(partition.topic)
     } catch (error) {
@@ -163,7 +165,6 @@ export class Reassignments {
     )
     this.#control.announce([partition])
     this.#control.logger.info(`${String(partition)} is reassigned to ${target.join(', ')}`)
-    await this.#deletion.resumeFor([partition.topic])
   }
 
   /** The replicas leave the ISR, stop and are deleted; nobody waits for the answer. */
@@ -199,6 +200,11 @@ export function reassigned(assignment: ReplicaAssignment, target: readonly numbe
 
 export function originalReplicas({ replicas, addingReplicas }: ReplicaAssignment): number[] {
   return replicas.filter((replica) => !addingReplicas.includes(replica))
+}
+
+/** What is to be deleted moves nowhere. */
+function isUnderWay({ isBeingReassigned, topic }: ControlledPartition): boolean {
+  return isBeingReassigned && !topic.isQueuedForDeletion
 }
 
 /** Whether nobody who has every record would be left: KRaft refuses that, and ZooKeeper's controller loses the records. */

@@ -1,6 +1,7 @@
 /**
  * Deletes topics, once all their replicas are there to be deleted: brokers forget the partitions, replicas stop, logs go, and when every broker has
- * said so the znodes go. A replica that is offline, or could not be deleted, halts its topic until something changes.
+ * said so the znodes go. A reassignment under way is over with the request: all of its replicas are deleted. (Apache's controller waits for
+ * its end, which may never come, since nobody is elected for a topic that is to be deleted.) A replica that is offline, or could not be deleted, halts its topic until something changes.
  * Source: `kafka.controller.TopicDeletionManager`.
  */
 import { ZnodePath } from '#metadata/znodes'
@@ -47,8 +48,6 @@ export class TopicDeletion {
 
   #enqueue(topic: ControlledTopic): void {
     if (topic.deletion === 'none') topic.deletion = 'queued'
-    if ([...topic.partitions.values()].some((partition) => partition.isBeingReassigned))
-      this.halt(topic, 'it is being reassigned')
   }
 
   /** Only if it is to be deleted. */

@@ -108,7 +108,11 @@ class LogMove {
     if (this.#isStopped || future.isOffline) return false
     this.#follow(log)
     if (future.nextOffset >= log.nextOffset) return await this.#takePlace(log)
-    while (this.#options.quota.isExceeded && !this.#isStopped) await sleep(this.#options.clock, HELD_BACK_MS)
+    if (this.#options.quota.isExceeded) {
+      // Meanwhile the log may be cut, or be gone.
+      await sleep(this.#options.clock, HELD_BACK_MS)
+      return false
+    }
     if (future.nextOffset >= log.logEndOffset) await log.settle()
     else await this.#copy(log)
     return false

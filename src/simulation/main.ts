@@ -212,13 +212,15 @@ class Totals {
   withFindings = 0
   acknowledged = 0
   lostToPower = 0
+  lostWithAcks1 = 0
   readonly counters = new Map<string, number>()
 
-  add({ findings, acknowledged, lostToPower, counters }: SeedReport): void {
+  add({ findings, acknowledged, lostToPower, lostWithAcks1 = 0, counters }: SeedReport): void {
     this.seeds += 1
     if (findings.length > 0) this.withFindings += 1
     this.acknowledged += acknowledged
     this.lostToPower += lostToPower
+    this.lostWithAcks1 += lostWithAcks1
     for (const [name, count] of Object.entries(counters))
       this.counters.set(name, (this.counters.get(name) ?? 0) + count)
   }
@@ -230,7 +232,9 @@ class Totals {
   lines(): string[] {
     const counters = [...this.counters].map(([name, count]) => `${name} ${count}`)
     const lost =
-      values.ensemble === undefined ? `, ${this.lostToPower} lost to power failures where nothing was synced` : ''
+      values.ensemble === undefined
+        ? `, ${this.lostToPower} lost to power failures where nothing was synced, ${this.lostWithAcks1} of those with acks=1`
+        : ''
     return [
       `${this.seeds} seeds, ${this.withFindings} with findings, ${this.acknowledged} ${UNIT} acknowledged${lost}`,
       `happened: ${counters.join(', ')}`,

@@ -1,6 +1,6 @@
 import { ByteReader } from '#base'
 import { ApiKey, ErrorCode, decodeRequestHeader, decodeResponseHeader, errorOf } from '#protocol'
-import { LeaderAndIsr } from '#protocol/messages/leader-and-isr'
+import { LeaderAndIsr, type LeaderAndIsrRequest } from '#protocol/messages/leader-and-isr'
 import { StopReplica } from '#protocol/messages/stop-replica'
 import { UpdateMetadata } from '#protocol/messages/update-metadata'
 
@@ -30,6 +30,8 @@ export class ControlTap {
   /** By connection. Null: it carries something else. */
   readonly #connections = new Map<object, ControlConnection | null>()
   readonly faults = new Set<string>()
+  /** By topic id, partition and leader epoch: who accepted to lead. */
+  readonly #leaders = new Map<string, number>()
   /** Requests that had to be refused, and were. */
   refused = 0
 
@@ -67,7 +69,9 @@ export class ControlTap {
     if (api === undefined) return apiKey === ApiKey.ApiVersions
     const reader = new ByteReader(frame)
     const { apiVersion, correlationId } = decodeRequestHeader(reader)
-    const { controllerEpoch, brokerEpoch } = api.request.decode(reader, apiVersion)
+    const request = api.request.decode(reader, apiVersion)
+    const { controllerEpoch, brokerEpoch } = request
+    if (api === LeaderAndIsr) connection.leads.set(correlationId, leadsOf(request as LeaderAndIsrRequest, broker))
     const why = this.#reasonToRefuse(broker, controllerEpoch, brokerEpoch)
     if (why !== null) connection.forbidden.set(correlationId, { broker, why: `${api.name} ${why}` })
     connection.versions.set(correlationId, [apiKey, apiVersion])
@@ -84,11 +88,31 @@ export class ControlTap {
     return null
   }
 
+  /** In one epoch of a partition one broker accepts to be the leader. */
+  #checkLeads(connection: ControlConnection, correlationId: number, frame: Uint8Array, asked: [number, number]): void {
+    const leads = connection.leads.get(correlationId)
+    if (leads === undefined) return
+    connection.leads.delete(correlationId)
+    const reader = new ByteReader(frame)
+    decodeResponseHeader(reader, ...asked)
+    const { errorCode, topics } = LeaderAndIsr.response.decode(reader, asked[1])
+    if (errorCode !== ErrorCode.NONE) return
+    for (const { partition, topicId, index, leaderEpoch, broker } of leads) {
+      const answers = topics.find((topic) => topic.topicId === topicId)?.partitionErrors
+      if (answers?.find(({ partitionIndex }) => partitionIndex === index)?.errorCode !== ErrorCode.NONE) continue
+      const key = `${topicId} ${index} ${leaderEpoch}`
+      const other = this.#leaders.get(key) ?? broker
+      this.#leaders.set(key, broker)
+      if (other !== broker) this.faults.add(`${partition}: brokers ${other} and ${broker} lead in epoch ${leaderEpoch}`)
+    }
+  }
+
   #onResponse(connection: ControlConnection, frame: Uint8Array): boolean {
     const correlationId = new DataView(frame.buffer, frame.byteOffset).getInt32(0)
     const asked = connection.versions.get(correlationId)
     if (asked === undefined) return true
     connection.versions.delete(correlationId)
+    this.#checkLeads(connection, correlationId, frame, asked)
     const forbidden = connection.forbidden.get(correlationId)
     if (forbidden === undefined) return true
     connection.forbidden.delete(correlationId)
@@ -102,10 +126,34 @@ export class ControlTap {
   }
 }
 
+/** That this broker leads a partition in an epoch, as the controller says. */
+interface Lead {
+  readonly partition: string
+  readonly topicId: string
+  readonly index: number
+  readonly leaderEpoch: number
+  readonly broker: number
+}
+
+function leadsOf({ topicStates }: LeaderAndIsrRequest, broker: number): Lead[] {
+  return topicStates.flatMap(({ topicName, topicId, partitionStates }) =>
+    partitionStates
+      .filter(({ leader }) => leader === broker)
+      .map(({ partitionIndex, leaderEpoch }) => ({
+        partition: `${topicName}-${partitionIndex}`,
+        topicId,
+        index: partitionIndex,
+        leaderEpoch,
+        broker,
+      })),
+  )
+}
+
 class ControlConnection {
   readonly requests = new Frames()
   readonly responses = new Frames()
   /** Requests without an answer yet: their API and version. */
   readonly versions = new Map<number, [apiKey: number, version: number]>()
   readonly forbidden = new Map<number, Forbidden>()
+  readonly leads = new Map<number, readonly Lead[]>()
 }

@@ -36,6 +36,10 @@ export interface Workload {
 const PRODUCERS = 2
 const MEMBERS = 3
 const PAUSE_MS = 400
+/** Where two of the brokers stand. */
+const CONSUMER_RACK = 'rack-1'
+/** One of them keeps its place in the group while it is away. */
+const STATIC_MEMBER = 'member-3'
 
 /** The clients' machines. Each client that ends is replaced by another. */
 export class PlainWorkload implements Workload {
@@ -81,11 +85,15 @@ export class PlainWorkload implements Workload {
       })
     }
     this.#keepRunning('consumer', (platform, process) =>
-      new PlainConsumer(platform, { ...common, process }, this.#recorder).run(),
+      new PlainConsumer(platform, { ...common, process, rackId: CONSUMER_RACK }, this.#recorder).run(),
     )
     for (const name of numbered('member', MEMBERS)) {
       this.#keepRunning(name, (platform, process) =>
-        new PlainMember(platform, { ...common, process, group: 'g0' }, this.#recorder).run(),
+        new PlainMember(
+          platform,
+          { ...common, process, group: 'g0', ...(name === STATIC_MEMBER ? { instanceId: name } : {}) },
+          this.#recorder,
+        ).run(),
       )
     }
   }

@@ -1,6 +1,6 @@
 import { sleep, type Platform } from '#platform'
 
-import { byLeader, FETCH_VERSIONS, fetchFrom, pollsOf } from './fetching.ts'
+import { byLeader, FETCH_VERSIONS, fetchFrom, pollsOf, type Fetched } from './fetching.ts'
 import { PlainCluster, keyOf, type Address, type TopicPartition } from './plain-cluster.ts'
 import type { Recorder } from './recorder.ts'
 
@@ -10,10 +10,15 @@ export interface ConsumerOptions {
   /** All of the workload. */
   readonly partitions: readonly TopicPartition[]
   readonly pauseMs: number
+  /** Where it stands: it reads from a replica there, if the leader sends it to one. */
+  readonly rackId?: string
 }
 
 /** After so many polls the consumer assigns itself other partitions. */
 const POLLS_PER_ASSIGNMENT = 50
+
+/** So long a consumer reads from another replica before it asks the leader again. */
+const NEARBY_MS = 5000
 
 /** A consumer without a group: it assigns itself partitions, reads them from their beginning, and never skips. */
 export class PlainConsumer {
@@ -22,6 +27,8 @@ export class PlainConsumer {
   readonly #recorder: Recorder
   readonly #cluster: PlainCluster
   readonly #positions = new Map<TopicPartition, number>()
+  /** Replicas that leaders sent it to. */
+  readonly #nearby = new Map<TopicPartition, { replica: number; untilMs: number }>()
 
   constructor(platform: Platform, options: ConsumerOptions, recorder: Recorder) {
     this.#platform = platform
@@ -74,21 +81,48 @@ export class PlainConsumer {
     })
   }
 
-  /** One fetch from each leader, at the same time. */
+  /** By broker: those that a leader sent here for a while, and those that it leads. */
+  #readFrom(nowMs: number): Map<number, TopicPartition[]> {
+    for (const [partition, { untilMs }] of this.#nearby)
+      if (nowMs >= untilMs || !this.#positions.has(partition)) this.#nearby.delete(partition)
+    const sources = byLeader(
+      this.#cluster,
+      [...this.#positions.keys()].filter((partition) => !this.#nearby.has(partition)),
+    )
+    for (const [partition, { replica }] of this.#nearby)
+      sources.set(replica, [...(sources.get(replica) ?? []), partition])
+    return sources
+  }
+
+  /** A replica that has an error to tell, or does not answer, is left for the leader. */
+  async #fetch(broker: number, partitions: readonly TopicPartition[], version: number): Promise<Fetched[]> {
+    const positions = partitions.map((partition) => ({ partition, offset: this.#positions.get(partition)! }))
+    const { rackId } = this.#options
+    const fetched = (await fetchFrom(this.#cluster, this.#recorder, broker, positions, version, rackId)) ?? []
+    for (const partition of partitions) {
+      const answer = fetched.find((each) => each.partition === partition)
+      if (answer === undefined) this.#nearby.delete(partition)
+      else if (answer.preferredReadReplica >= 0) {
+        this.#recorder.note('sent to a replica nearby')
+        const untilMs = this.#platform.clock.monotonic() + NEARBY_MS
+        this.#nearby.set(partition, { replica: answer.preferredReadReplica, untilMs })
+      }
+    }
+    return fetched
+  }
+
+  /** One fetch from each broker, at the same time. */
   async #poll(version: number): Promise<{ partition: TopicPartition; nextOffset: number; highWatermark: number }[]> {
     const invokedMs = this.#platform.clock.monotonic()
-    const leaders = byLeader(this.#cluster, [...this.#positions.keys()])
+    const leaders = this.#readFrom(invokedMs)
     if (leaders.size === 0) {
       await this.#cluster.refresh()
       return []
     }
     const answers = await Promise.all(
-      [...leaders].map(([leader, partitions]) => {
-        const positions = partitions.map((partition) => ({ partition, offset: this.#positions.get(partition)! }))
-        return fetchFrom(this.#cluster, this.#recorder, leader, positions, version)
-      }),
+      [...leaders].map(([leader, partitions]) => this.#fetch(leader, partitions, version)),
     )
-    const fetched = answers.flatMap((answer) => answer ?? [])
+    const fetched = answers.flat()
     for (const { partition, nextOffset } of fetched) this.#positions.set(partition, nextOffset)
     const polls = pollsOf(fetched)
     if (polls.length > 0)

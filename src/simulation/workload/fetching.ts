@@ -19,6 +19,8 @@ export interface Fetched {
   readonly records: readonly ReadRecord[]
   readonly nextOffset: number
   readonly highWatermark: number
+  /** Where the consumer should read instead (KIP-392). -1: here. */
+  readonly preferredReadReplica: number
 }
 
 /**
@@ -31,6 +33,7 @@ export async function fetchFrom(
   leader: number,
   positions: readonly { partition: TopicPartition; offset: number }[],
   version: number,
+  rackId = '',
 ): Promise<Fetched[] | null> {
   const topicsById = new Map(positions.map(({ partition: { topic } }) => [cluster.topicIdOf(topic), topic]))
   const request = {
@@ -43,6 +46,7 @@ export async function fetchFrom(
       partitions: [{ partition, fetchOffset: offset, partitionMaxBytes: 20_000 }],
     })),
     forgottenTopicsData: [],
+    rackId,
   }
   try {
     const answer = await cluster.ask(leader, Fetch, version, request, REQUEST_TIMEOUT_MS)
@@ -50,13 +54,14 @@ export async function fetchFrom(
     const fetched: Fetched[] = []
     for (const { topic, topicId, partitions } of answer.responses) {
       const name = version < FIRST_VERSION_WITH_IDS ? topic : topicsById.get(topicId)
-      for (const { partitionIndex, errorCode, records, highWatermark } of partitions) {
+      for (const { partitionIndex, errorCode, records, highWatermark, preferredReadReplica } of partitions) {
         const position = positions.find(
           ({ partition }) => partition.topic === name && partition.partition === partitionIndex,
         )
         if (errorCode !== ErrorCode.NONE) recorder.note(`Fetch ${errorOf(errorCode).name}`)
         if (position === undefined || errorCode !== ErrorCode.NONE) continue
-        fetched.push({ partition: position.partition, highWatermark, ...recordsFrom(records, position.offset) })
+        const read = recordsFrom(records, position.offset)
+        fetched.push({ partition: position.partition, highWatermark, preferredReadReplica, ...read })
       }
     }
     if (fetched.length < positions.length) await cluster.refresh()

@@ -18,6 +18,8 @@ export interface MemberOptions {
   readonly bootstrap: readonly Address[]
   readonly partitions: readonly TopicPartition[]
   readonly pauseMs: number
+  /** `group.instance.id` of a static member (KIP-345). */
+  readonly instanceId?: string
 }
 
 const SESSION_TIMEOUT_MS = 6000
@@ -78,6 +80,10 @@ export class PlainMember {
     }
   }
 
+  get #instanceId(): string | null {
+    return this.#options.instanceId ?? null
+  }
+
   async #join(): Promise<void> {
     const { group, partitions } = this.#options
     const topics = [...new Set(partitions.map(({ topic }) => topic))]
@@ -85,9 +91,10 @@ export class PlainMember {
     const joined = await this.#cluster.ask(
       this.#coordinator,
       JoinGroup,
-      4,
+      5,
       {
         groupId: group,
+        groupInstanceId: this.#instanceId,
         sessionTimeoutMs: SESSION_TIMEOUT_MS,
         rebalanceTimeoutMs: REBALANCE_TIMEOUT_MS,
         memberId: this.#memberId,
@@ -112,8 +119,9 @@ export class PlainMember {
     const answer = await this.#cluster.ask(
       this.#coordinator,
       SyncGroup,
-      2,
+      3,
       {
+        groupInstanceId: this.#instanceId,
         groupId: this.#options.group,
         generationId: this.#generation,
         memberId: this.#memberId,
@@ -208,8 +216,13 @@ export class PlainMember {
     const nowMs = this.#platform.clock.monotonic()
     if (nowMs - this.#lastHeartbeatMs < HEARTBEAT_INTERVAL_MS) return
     this.#lastHeartbeatMs = nowMs
-    const request = { groupId: this.#options.group, generationId: this.#generation, memberId: this.#memberId }
-    const { errorCode } = await this.#cluster.ask(this.#coordinator, Heartbeat, 2, request)
+    const request = {
+      groupId: this.#options.group,
+      generationId: this.#generation,
+      memberId: this.#memberId,
+      groupInstanceId: this.#instanceId,
+    }
+    const { errorCode } = await this.#cluster.ask(this.#coordinator, Heartbeat, 3, request)
     this.#check('Heartbeat', errorCode)
   }
 
@@ -236,8 +249,9 @@ export class PlainMember {
     const { group } = this.#options
     const positions = [...this.#positions].filter(([, offset]) => offset > 0)
     if (positions.length === 0) return
-    const answer = await this.#cluster.ask(this.#coordinator, OffsetCommit, 5, {
+    const answer = await this.#cluster.ask(this.#coordinator, OffsetCommit, 7, {
       groupId: group,
+      groupInstanceId: this.#instanceId,
       generationIdOrMemberEpoch: this.#generation,
       memberId: this.#memberId,
       topics: positions.map(([{ topic, partition }, offset]) => ({
@@ -265,6 +279,8 @@ export class PlainMember {
   }
 
   async #leave(): Promise<void> {
+    // A static member only goes away for a while; its place is kept.
+    if (this.#instanceId !== null) return
     const members = [{ memberId: this.#memberId }]
     await this.#cluster.ask(this.#coordinator, LeaveGroup, 3, { groupId: this.#options.group, members })
     throw new RebalanceNeeded(true)
