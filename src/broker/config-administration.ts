@@ -8,13 +8,14 @@ import {
   SequencePrefix,
   ZnodePath,
   decodeConfig,
+  desanitizeEntity,
   encodeConfig,
   encodeConfigChange,
   type ConfigEntityType,
 } from '#metadata/znodes'
 import type { Logger } from '#platform'
 import { ErrorCode } from '#protocol'
-import { CreateMode, type RetryingZooKeeper } from '#zookeeper/client'
+import { CreateMode, ZkMultiError, isZkError, type RetryingZooKeeper } from '#zookeeper/client'
 
 import {
   BROKER_SETTINGS,
@@ -265,6 +266,8 @@ export class ConfigAdministration {
       if (!validateOnly) await this.#write(type, entity, texts)
       return DONE
     } catch (error) {
+      if (error instanceof UnknownTopicError)
+        return { errorCode: ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, errorMessage: error.message }
       if (error instanceof ConfigError) return { errorCode: ErrorCode.INVALID_CONFIG, errorMessage: error.message }
       this.#logger.error(`change of the configuration of ${type}/${entity} failed`, error)
       return { errorCode: ErrorCode.UNKNOWN_SERVER_ERROR, errorMessage: null }
@@ -338,15 +341,37 @@ export class ConfigAdministration {
     brokerConfig({ ...brokerTexts, ...layer })
   }
 
+  /** Only while the topic is there: one that was just deleted leaves no configuration behind for the next one of its name. */
+  async #writeOfTopic(path: string, topic: string, data: Uint8Array): Promise<void> {
+    for (;;) {
+      const isThere = (await this.#zk.exists(path)) !== null
+      try {
+        await this.#zk.multi([
+          { op: 'check', path: ZnodePath.topic(topic), version: -1 },
+          isThere ? { op: 'setData', path, data, version: -1 } : { op: 'create', path, data },
+        ])
+        return
+      } catch (error) {
+        if (!(error instanceof ZkMultiError) || !isZkError(error, 'NODEEXISTS', 'NONODE')) throw error
+        if (error.index === 0) throw new UnknownTopicError(`The topic '${topic}' does not exist.`)
+      }
+    }
+  }
+
   /** The node, then the notification that makes all brokers read it. */
   async #write(type: ConfigEntityType, entity: string, texts: ReadonlyMap<string, string>): Promise<void> {
     const path = ZnodePath.config(type, entity)
     const data = encodeConfig(Object.fromEntries(texts))
-    if (!(await this.#zk.ensurePath(path, data))) await this.#zk.setData(path, data)
+    if (type === 'topics') await this.#writeOfTopic(path, desanitizeEntity(entity), data)
+    else if (!(await this.#zk.ensurePath(path, data))) await this.#zk.setData(path, data)
     await this.#zk.create(SequencePrefix.configChange, encodeConfigChange(`${type}/${entity}`), {
       mode: CreateMode.persistentSequential,
     })
   }
+}
+
+class UnknownTopicError extends Error {
+  override name = 'UnknownTopicError'
 }
 
 function invalid(errorMessage: string): Outcome {

@@ -118,14 +118,32 @@ export class ControllerStore {
 
   /** Everything that ZooKeeper holds of a topic, the request for its deletion last. */
   async deleteTopic(topic: string): Promise<void> {
-    for (const root of [ZnodePath.topic(topic), ZnodePath.config('topics', topic)]) await this.#deleteTree(root)
+    const [root, config] = [ZnodePath.topic(topic), ZnodePath.config('topics', topic)]
+    await this.#deleteChildren(root)
+    // Together: the name is free afterwards, and a configuration that is there then belongs to the next topic.
+    const hasConfig = (await this.zk.exists(config)) !== null
+    const deletions: MultiStep[] = [root, ...(hasConfig ? [config] : [])].map((path) => ({
+      op: 'delete',
+      path,
+      version: -1,
+    }))
+    try {
+      await this.fenced(deletions)
+    } catch (error) {
+      if (!isZkError(error, 'NONODE')) throw error
+      for (const path of [root, config]) await this.deleteFenced(path)
+    }
     await this.deleteFenced(ZnodePath.deleteTopic(topic))
   }
 
-  async #deleteTree(path: string): Promise<void> {
+  async #deleteChildren(path: string): Promise<void> {
     const children = await this.zk.childrenOf(path)
-    await Promise.all(children.map((child) => this.#deleteTree(`${path}/${child}`)))
-    await this.deleteFenced(path)
+    await Promise.all(
+      children.map(async (child) => {
+        await this.#deleteChildren(`${path}/${child}`)
+        await this.deleteFenced(`${path}/${child}`)
+      }),
+    )
   }
 
   /** That it is gone already is fine. */

@@ -14,7 +14,7 @@ import {
   type ReplicaAssignment,
   type TopicAssignment,
 } from '#metadata/znodes'
-import { isZkError, type RetryingZooKeeper } from '#zookeeper/client'
+import { ZkMultiError, isZkError, type MultiStep, type RetryingZooKeeper } from '#zookeeper/client'
 
 import { assignReplicas, type AssignableBroker } from './assignment.ts'
 import type { Outcome } from './ports.ts'
@@ -138,21 +138,36 @@ export class TopicAdmin {
     return result.kind === 'assigned' ? result.assignment : refused(result.errorCode, result.errorMessage)
   }
 
-  /** The configuration first: the controller, and brokers told by it, shall find it. False when another was faster. */
+  /**
+   * Configuration and topic in one step: who finds the topic finds its configuration, and neither is left alone or taken for that of an earlier
+   * topic of the name, which is just being deleted. False when another was faster.
+   */
   async #writeNewTopic(topic: NewTopic, topicId: string, assignment: Map<number, number[]>): Promise<boolean> {
     const config = encodeConfig(topic.configs)
     const configPath = ZnodePath.config('topics', topic.name)
-    if (!(await this.#zk.ensurePath(configPath, config))) await this.#zk.setData(configPath, config)
     const partitions = new Map([...assignment].map(([partition, replicas]) => [partition, fixed(replicas)]))
-    const data = encodeTopic({ topicId, partitions })
-    try {
-      await this.#zk.create(ZnodePath.topic(topic.name), data)
-      return true
-    } catch (error) {
-      if (!isZkError(error, 'NODEEXISTS')) throw error
-      // Its answer may have been lost with the connection.
-      const found = await this.#readTopic(topic.name)
-      return found?.assignment.topicId === topicId
+    const create: MultiStep = {
+      op: 'create',
+      path: ZnodePath.topic(topic.name),
+      data: encodeTopic({ topicId, partitions }),
+    }
+    for (;;) {
+      const hasConfig = (await this.#zk.exists(configPath)) !== null
+      const configure: MultiStep = hasConfig
+        ? { op: 'setData', path: configPath, data: config, version: -1 }
+        : { op: 'create', path: configPath, data: config }
+      try {
+        await this.#zk.multi([configure, create])
+        return true
+      } catch (error) {
+        if (!(error instanceof ZkMultiError) || !isZkError(error, 'NODEEXISTS', 'NONODE')) throw error
+        // Its configuration came or went meanwhile.
+        if (error.index === 0) continue
+        if (!isZkError(error, 'NODEEXISTS')) throw error
+        // Its answer may have been lost with the connection.
+        const found = await this.#readTopic(topic.name)
+        return found?.assignment.topicId === topicId
+      }
     }
   }
 

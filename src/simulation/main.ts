@@ -31,6 +31,7 @@ interface SeedReport {
   /** What was acknowledged to clients, and how much of it is gone where that is the price of not syncing. */
   readonly acknowledged: number
   readonly lostToPower: number
+  readonly lostWithAcks1: number
 }
 
 /** Rules that can be broken on purpose: each must be found within 200 seeds. */
@@ -102,7 +103,7 @@ function ensembleRun(size: string): (seed: number, hooks?: RunHooks) => Promise<
   const options: EnsembleSeedOptions = { voters, ...breakNamed(ENSEMBLE_BREAKS, values.break) }
   return async (seed, hooks = {}) => {
     const report = await runEnsembleSeed(seed, { ...options, ...hooks })
-    return { ...report, acknowledged: report.acknowledgedWrites, lostToPower: 0 }
+    return { ...report, acknowledged: report.acknowledgedWrites, lostToPower: 0, lostWithAcks1: 0 }
   }
 }
 
@@ -215,7 +216,7 @@ class Totals {
   lostWithAcks1 = 0
   readonly counters = new Map<string, number>()
 
-  add({ findings, acknowledged, lostToPower, lostWithAcks1 = 0, counters }: SeedReport): void {
+  add({ findings, acknowledged, lostToPower, lostWithAcks1, counters }: SeedReport): void {
     this.seeds += 1
     if (findings.length > 0) this.withFindings += 1
     this.acknowledged += acknowledged

@@ -74,6 +74,7 @@ export class LogManager {
   readonly #removals = new Set<Timer>()
   readonly #deletions = new Set<Promise<void>>()
   #timers: Timer[] = []
+  #startsAreNoted = true
   #isClosed = false
 
   private constructor(options: LogManagerOptions) {
@@ -87,6 +88,7 @@ export class LogManager {
       openSegments: new OpenSegments(options.openSegmentsMax),
       gather: new WriteGather(clock),
       producerIdExpirationMs: options.producerIdExpirationMs ?? PRODUCER_ID_EXPIRATION_MS,
+      startMoved: () => this.#checkpointStartsSoon(),
       random: () => random.next(),
     }
   }
@@ -428,6 +430,16 @@ export class LogManager {
   async checkpointLogs(): Promise<void> {
     await this.#checkpoint(RECOVERY_POINT_FILE, (log) => log.recoveryPoint)
     await this.#checkpoint(LOG_START_OFFSET_FILE, (log) => log.logStartOffset)
+  }
+
+  /** Records that were deleted shall not be there again after a crash: this does not wait for its turn. All that move in one go are written once. */
+  #checkpointStartsSoon(): void {
+    if (!this.#startsAreNoted) return
+    this.#startsAreNoted = false
+    this.#options.platform.clock.setTimer(0, () => {
+      this.#startsAreNoted = true
+      if (!this.#isClosed) void this.#checkpoint(LOG_START_OFFSET_FILE, (log) => log.logStartOffset)
+    })
   }
 
   async #checkpoint(name: CheckpointName, offsetOf: (log: Log) => number): Promise<void> {

@@ -44,6 +44,8 @@ export interface LogEnvironment {
   readonly gather: WriteGather
   /** `producer.id.expiration.ms`. */
   producerIdExpirationMs: number
+  /** The start of a log has been raised: it is to be remembered. */
+  startMoved(): void
   /** Uniform in [0, 1): spreads the rolling of segments by `segment.jitter.ms`. */
   random(): number
 }
@@ -570,6 +572,7 @@ export class Log {
     if (this.#highWatermark < offset) this.#highWatermark = offset
     this.producers.forgetReplicatedBelow(offset)
     this.#deleteSegmentsBelow(offset)
+    this.#environment.startMoved()
     return true
   }
 

@@ -91,7 +91,7 @@ function* differencesOfTopic(
     }
     const { leader, leaderEpoch, isr } = state
     if (!sameMembers(isr, replicas)) yield `${name}: the ISR is ${isr.join()}, the replicas are ${replicas.join()}`
-    const starts = new Set<number>()
+    const starts = new Map<number, number>()
     for (const id of replicas) {
       const replica = brokers.find((broker) => broker.id === id)?.replicas.find(({ partition }) => partition === name)
       const who = `${name} on broker ${id}`
@@ -103,9 +103,12 @@ function* differencesOfTopic(
         yield `${who} ${replica.isLeader ? 'leads' : 'does not lead'}, the leader is ${leader}`
       else if (replica.isLeader && !sameMembers(replica.isr, isr))
         yield `${who} knows ISR ${replica.isr.join()}, which is ${isr.join()}`
-      if (replica !== undefined) starts.add(replica.logStartOffset)
+      if (replica !== undefined) starts.set(id, replica.logStartOffset)
     }
-    if (starts.size > 1) yield `${name}: replicas start at ${[...starts].join(' and ')}`
+    // A leader that died before the others heard of a new start comes back with the later one, and nobody goes back.
+    const start = starts.get(leader) ?? -1
+    for (const [id, other] of starts)
+      if (other < start) yield `${name}: broker ${id} starts at ${other}, before its leader's ${start}`
   }
 }
 
