@@ -211,7 +211,7 @@ export class ReplicaManager {
     const refusal = this.#refusalOf(partition, topicId, state)
     if (refusal !== null) return refusal
     try {
-      const log = this.#logs.getOrCreate(partition)
+      const log = this.#logs.getOrCreate(partition, state)
       if (topicId !== ZERO_UUID && log.topicId === null) log.assignTopicId(topicId)
       partition.useLog(log)
     } catch (error) {

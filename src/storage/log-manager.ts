@@ -271,11 +271,15 @@ export class LogManager {
 
   // ---------------------------------------------------------------- making and deleting
 
-  /** The partition's log; made, where the fewest are, when there is none. Throws when its directory has failed. */
-  getOrCreate({ topic, partition }: TopicPartition): Log {
+  /**
+   * The partition's log; made, where the fewest are, when there is none. Throws when its directory has failed, and when it may be one that
+   * failed before it was read: only a replica that is surely new (`isNew`) is made while a directory is offline. Source: KIP-112.
+   */
+  getOrCreate({ topic, partition }: TopicPartition, { isNew = true }: { readonly isNew?: boolean } = {}): Log {
     const name = partitionName(topic, partition)
     const present = this.#logs.get(name)
     if (present !== undefined) return present
+    if (!isNew && this.#directories.some(({ isOffline }) => isOffline)) this.#offline.add(name)
     if (this.#offline.has(name)) throw new OfflineLogError(`${name} lies in a log directory that has failed`)
     const directory = this.#wanted.get(name) ?? this.#directoryForNewLog()
     this.#wanted.delete(name)
