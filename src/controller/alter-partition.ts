@@ -25,6 +25,8 @@ export interface IsrChange {
   readonly leaderEpoch: number
   readonly partitionEpoch: number
   readonly isr: readonly number[]
+  /** The life in which each was seen to be in sync (KIP-903), as far as the leader tells; −1: it does not. */
+  readonly brokerEpochs?: readonly number[]
   readonly leaderRecoveryState: number
 }
 
@@ -100,7 +102,7 @@ function judge(context: ControllerContext, request: AlterPartitionRequest, versi
         const leadership = partition?.leadership ?? null
         if (partition === undefined || leadership === null) return { index, partition, errorCode: unknown, write: null }
         const change = changeOf(request.brokerId, wanted, version)
-        const verdict = judgeChange(leadership, change, (id) => context.isLive(id))
+        const verdict = judgeChange(leadership, change, (id, epoch) => isEligible(context, leadership, id, epoch))
         if (verdict === 'as it is') return { index, partition, errorCode: ErrorCode.NONE, write: null }
         if (verdict !== 'change') return { index, partition, errorCode: errorFor(verdict, version), write: null }
         const state = stateAfter(leadership, change, context.epoch)
@@ -115,7 +117,15 @@ function changeOf(brokerId: number, wanted: PartitionRequest, version: number): 
   const { leaderEpoch, partitionEpoch, leaderRecoveryState } = wanted
   const isr =
     version >= ISR_WITH_EPOCHS_SINCE ? wanted.newIsrWithEpochs.map((member) => member.brokerId) : wanted.newIsr
-  return { brokerId, leaderEpoch, partitionEpoch, isr, leaderRecoveryState }
+  const brokerEpochs =
+    version >= ISR_WITH_EPOCHS_SINCE ? wanted.newIsrWithEpochs.map((member) => member.brokerEpoch) : []
+  return { brokerId, leaderEpoch, partitionEpoch, isr, brokerEpochs, leaderRecoveryState }
+}
+
+/** Live; and who comes in does so in the life in which the leader saw it: one that restarted may have lost what it had (KAFKA-15221). */
+function isEligible(context: ControllerContext, { isr }: Leadership, id: number, epoch: number): boolean {
+  if (!context.isLive(id)) return false
+  return epoch < 0 || isr.includes(id) || context.brokers.get(id)!.epoch === epoch
 }
 
 type Verdict =
@@ -129,7 +139,11 @@ type Verdict =
   | 'INELIGIBLE_REPLICA'
 
 /** The first row that applies. A leader that knows of newer epochs than the controller talks to a controller that was deposed. */
-export function judgeChange(now: Leadership, change: IsrChange, isLive: (brokerId: number) => boolean): Verdict {
+export function judgeChange(
+  now: Leadership,
+  change: IsrChange,
+  isEligible: (brokerId: number, brokerEpoch: number) => boolean,
+): Verdict {
   const { RECOVERED, RECOVERING } = LeaderRecoveryState
   const rows: readonly [boolean, Verdict][] = [
     [change.partitionEpoch > now.partitionEpoch || change.leaderEpoch > now.leaderEpoch, 'NOT_CONTROLLER'],
@@ -138,7 +152,7 @@ export function judgeChange(now: Leadership, change: IsrChange, isLive: (brokerI
     [change.partitionEpoch < now.partitionEpoch, 'INVALID_UPDATE_VERSION'],
     [change.leaderRecoveryState === RECOVERING && change.isr.length > 1, 'INVALID_REQUEST'],
     [now.leaderRecoveryState === RECOVERED && change.leaderRecoveryState === RECOVERING, 'INVALID_REQUEST'],
-    [!change.isr.every(isLive), 'INELIGIBLE_REPLICA'],
+    [!change.isr.every((id, index) => isEligible(id, change.brokerEpochs?.[index] ?? -1)), 'INELIGIBLE_REPLICA'],
   ]
   return rows.find(([applies]) => applies)?.[1] ?? 'change'
 }

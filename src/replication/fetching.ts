@@ -117,12 +117,14 @@ class FetchPass {
   }
 
   #check(partition: Partition, wanted: FetchPartitionParameters): number {
-    const { replicaId, mayReadFromFollower } = this.#request
+    const { replicaId, replicaEpoch = -1, mayReadFromFollower } = this.#request
     const errorCode = partition.checkAccess(
       wanted.currentLeaderEpoch,
       replicaId !== DEBUG_CONSUMER && !mayReadFromFollower,
     )
-    if (errorCode !== ErrorCode.NONE || replicaId < 0 || partition.hasFollower(replicaId)) return errorCode
+    if (errorCode !== ErrorCode.NONE || replicaId < 0) return errorCode
+    if (partition.isFromEarlierLife(replicaId, replicaEpoch)) return ErrorCode.NOT_LEADER_OR_FOLLOWER
+    if (partition.hasFollower(replicaId)) return errorCode
     // Not one of ours: its broker has heard of a newer assignment, or an older one.
     return wanted.currentLeaderEpoch >= 0 ? ErrorCode.UNKNOWN_LEADER_EPOCH : ErrorCode.NOT_LEADER_OR_FOLLOWER
   }

@@ -16,6 +16,8 @@ export interface IsrChange {
   readonly leaderEpoch: number
   readonly partitionEpoch: number
   readonly isr: readonly number[]
+  /** In which life each was seen to be in sync, as far as is known (KIP-903). */
+  readonly brokerEpochs?: ReadonlyMap<number, number>
   /** Called once with what came of it; not at all when a change of a newer leader epoch took its place. */
   done(outcome: IsrChangeOutcome): void
 }
@@ -130,7 +132,12 @@ export class IsrChanges {
           partitionIndex: change.partition,
           leaderEpoch: change.leaderEpoch,
           ...(usesIds
-            ? { newIsrWithEpochs: change.isr.map((brokerId) => ({ brokerId, brokerEpoch: -1 })) }
+            ? {
+                newIsrWithEpochs: change.isr.map((brokerId) => ({
+                  brokerId,
+                  brokerEpoch: change.brokerEpochs?.get(brokerId) ?? -1,
+                })),
+              }
             : { newIsr: [...change.isr] }),
           leaderRecoveryState: RECOVERED,
           partitionEpoch: change.partitionEpoch,

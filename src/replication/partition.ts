@@ -342,6 +342,18 @@ export class Partition {
     return this.#role.kind === 'leader' && this.#role.remotes.has(brokerId)
   }
 
+  /**
+   * Whether a fetch comes from an earlier life of the follower than one that was seen: what it had then it may have lost (KAFKA-15221).
+   * Notes the later one.
+   */
+  isFromEarlierLife(brokerId: number, brokerEpoch: number): boolean {
+    const remote = this.#role.kind === 'leader' ? this.#role.remotes.get(brokerId) : undefined
+    if (remote === undefined || brokerEpoch < 0) return false
+    if (brokerEpoch < remote.brokerEpoch) return true
+    remote.brokerEpoch = brokerEpoch
+    return false
+  }
+
   /** A follower fetches from `fetchOffset`: it has all below. Not to be called when the fetch was refused or diverges. */
   followerFetched(brokerId: number, fetchOffset: number, logStartOffset: number): void {
     const role = this.#role
@@ -514,6 +526,7 @@ export class Partition {
       leaderEpoch: this.#leaderEpoch,
       partitionEpoch: this.#partitionEpoch,
       isr: [...proposal.proposed],
+      brokerEpochs: new Map([...role.remotes.values()].map((remote) => [remote.brokerId, remote.brokerEpoch])),
       done: (outcome) => this.#decided(proposal, outcome),
     })
     if (!accepted) role.isr = before

@@ -6,6 +6,8 @@ export class RemoteReplica {
   /** Where its next fetch began, so that it has everything below; −1: not known in this epoch. */
   logEndOffset = -1
   logStartOffset = -1
+  /** Of its latest life that fetched; −1: it did not tell. */
+  brokerEpoch = -1
   /** When it last had all that the leader had. */
   caughtUpMs = -Infinity
   #lastFetchMs = -Infinity

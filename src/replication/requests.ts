@@ -47,6 +47,8 @@ export interface CurrentLeader {
 export interface FetchRequestParameters {
   /** The follower's id; −1 for a consumer, −2 for a debugging one. */
   readonly replicaId: number
+  /** The follower's broker epoch (Fetch 15 and later): a fetch of an earlier life of it says nothing. −1: not told. */
+  readonly replicaEpoch?: number
   readonly maxWaitMs: number
   readonly minBytes: number
   readonly maxBytes: number

@@ -233,6 +233,7 @@ export class TestCluster {
         const request = throughWire(Fetch, FETCH_VERSION, input)
         const fetched = manager.fetch({
           replicaId: request.replicaState.replicaId,
+          replicaEpoch: request.replicaState.replicaEpoch,
           maxWaitMs: request.maxWaitMs,
           minBytes: request.minBytes,
           maxBytes: request.maxBytes,

@@ -31,6 +31,7 @@ export const fetch = handler(
     const asked = context.partitions.filter((_, index) => refusals[index] === null)
     const fetched = broker.replicas.fetch({
       replicaId,
+      replicaEpoch: message.replicaState.replicaEpoch,
       maxWaitMs: refusals.length > asked.length ? 0 : Math.min(message.maxWaitMs, context.patienceMs),
       minBytes: message.minBytes,
       maxBytes: message.maxBytes,
