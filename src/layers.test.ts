@@ -93,6 +93,7 @@ const ALLOWED: Record<string, readonly string[]> = {
     'protocol',
     'protocol/messages',
     'protocol/records',
+    'metadata/znodes',
     'rpc',
     'net',
     'broker',

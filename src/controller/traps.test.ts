@@ -135,7 +135,8 @@ test('a cancelled reassignment leaves nothing behind, and can be asked for again
       .take()
       .filter((line) => line.includes('delete'))
     assert.equal(stops.length, 1)
-    assert.ok(Number(stops[0]!.split('epoch=')[1]) >= epoch - 1, stops[0])
+    const [stop] = stops
+    assert.ok(Number(stop!.split('epoch=')[1]) >= epoch - 1, stop!)
     assert.match(replicasText(cluster), /"partitions":\{"0":\[1,2\]\}.*"adding_replicas":\{\}/)
   }
 })

@@ -59,7 +59,7 @@ function* differencesOf(truth: ClusterTruth, broker: BrokerView): Generator<stri
   for (const path of broker.offlineDirectories) yield `${who}: ${path} is offline`
   const seen = new Set<string>()
   for (const { directory, name } of broker.folders) {
-    if (/-stray$/.test(name)) continue
+    if (name.endsWith('-stray')) continue
     if (seen.has(name)) yield `${who}: ${name} lies in two directories`
     seen.add(name)
     if (!assignedTo(truth, name)?.includes(broker.id)) yield `${who}: ${directory}/${name} is nobody's`
