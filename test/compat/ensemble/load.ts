@@ -237,16 +237,20 @@ class Writer {
     else this.#nodes.set(name, await this.#afterwards(path))
   }
 
-  /** The window of nodes moves on, so the tree does not grow for ever. */
+  /** As many as are created between two calls, so that the tree does not grow for ever. */
   async #remove(step: number): Promise<void> {
-    const name = [...this.#nodes.keys()].find((each) => Number(each.slice(2)) < step - 8 * COUNTERS)
-    if (name === undefined) return
+    const old = [...this.#nodes.keys()].filter((name) => Number(name.slice(2)) < step - 8 * COUNTERS)
+    for (const name of old) await this.#removeOne(name)
+  }
+
+  async #removeOne(name: string): Promise<void> {
     const path = `${this.#path}/${name}`
-    const expected = this.#nodes.get(name)!
-    if (expected !== null) {
+    if (this.#nodes.get(name) === null) {
+      if ((await this.#read(() => this.#client.exists(path))) !== null) this.#fault(`${name} came late`)
+    } else {
       const outcome = await this.#write(() => this.#client.delete(path))
       if (outcome.kind === 'unknown' && (await this.#afterwards(path)) !== null) return
-    } else if ((await this.#read(() => this.#client.exists(path))) !== null) this.#fault(`${name} came late`)
+    }
     this.#nodes.delete(name)
   }
 
