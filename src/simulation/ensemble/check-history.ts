@@ -113,7 +113,8 @@ class HistoryCheck {
     this.#writes.delete(key)
     this.#checkOrder(committed, operation)
     if (isSessionError(err)) return this.#checkRefusedSession(committed, operation)
-    if (!this.#model.sessions.has(session))
+    // An end that has come already comes again, and changes nothing.
+    if (!this.#model.sessions.has(session) && operation.request.kind !== 'close')
       this.#add('session', `${hex(zxid)}: ${told(operation)} is carried out after the end of its session`)
     const outcome = this.#model.write(operation.request as WriteRequest, session, zxid)
     if (operation.request.kind === 'close') this.#ended.add(session)

@@ -92,10 +92,8 @@ async function fill(client: ZooKeeperClient): Promise<void> {
   )
   await client.create('/container', null, { mode: CreateMode.container })
   await client.create('/container/in', new Uint8Array(200_000))
-  const open = paths.filter((_, index) => index % ACLS.length === 0)
-  await Promise.all(
-    open.filter((_, index) => index % 2 === 0).map((path, index) => client.setData(path, new Uint8Array(index % 90))),
-  )
+  const changed = paths.filter((_, index) => index % (2 * ACLS.length) === 0)
+  await Promise.all(changed.map((path, index) => client.setData(path, new Uint8Array(index % 90))))
   await Promise.all(paths.filter((_, index) => index % 9 === 5).map((path) => client.delete(path)))
 }
 
