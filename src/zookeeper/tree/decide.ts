@@ -335,8 +335,9 @@ export class Decider {
   #closeSession(sessionId: bigint, zxid: bigint): Txn {
     const paths = new Set(this.#tree.ephemeralsOf(sessionId))
     for (const { path, node } of this.#overlay.values())
-      if (node === null) paths.delete(path)
-      else if (node.ephemeralOwner === sessionId) paths.add(path)
+      // Deleted, or made anew by somebody else.
+      if (node?.ephemeralOwner !== sessionId) paths.delete(path)
+      else paths.add(path)
     for (const path of paths) {
       const parentPath = path.slice(0, path.lastIndexOf('/'))
       const parent = this.#find(parentPath)

@@ -269,6 +269,21 @@ test('a session takes its ephemerals along, decided ones too, and is refused fro
   assert.equal(machine.tree.digestMismatches, 0)
 })
 
+test("a session does not take along what somebody made anew in its ephemeral's place", () => {
+  const machine = new Machine()
+  machine.write(create('/lock', CreateMode.ephemeral))
+  machine.write(create('/kept', CreateMode.ephemeral))
+  // Decided one behind the other, none of it applied.
+  machine.decide(remove('/lock'), OTHER)
+  machine.decide(create('/lock', CreateMode.ephemeral), OTHER)
+  machine.decide(remove('/kept'), OTHER)
+  machine.decide(create('/kept'), OTHER)
+  const close = machine.decide({ type: OpCode.closeSession })
+  machine.applyAll()
+  assert.deepEqual(close.txn.type === OpCode.closeSession && close.txn.paths2Delete, [])
+  assert.deepEqual(machine.paths(), ['', '/kept', '/lock'])
+})
+
 test('containers and TTL nodes are told apart by their owner, which nobody sees', () => {
   const machine = new Machine()
   machine.write({ ...create('/c', CreateMode.container), type: OpCode.createContainer })
