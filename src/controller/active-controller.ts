@@ -145,6 +145,7 @@ export class ActiveController {
     announce([])
     await this.#startReplicas()
     await this.#startPartitions()
+    await this.#dropStrangers()
     const { brokers, topics, epoch } = this.context
     logger.info(`controller with epoch ${epoch}: ${brokers.size} brokers, ${topics.size} topics`)
     const begun = await this.#onReassignmentZnode()
@@ -170,6 +171,17 @@ export class ActiveController {
     for (const partition of context.partitions())
       partition.stage = startStage(partition, context.hasOnlineLeader(partition))
     await this.#control.machines.bringOnlineWhatCan()
+  }
+
+  /** A controller that died between the write of an assignment and that of the state left members in the ISR that are no replicas. */
+  async #dropStrangers(): Promise<void> {
+    const found = [...this.context.partitions()].filter(
+      ({ stage, leadership, replicas, topic }) =>
+        stage === 'online' &&
+        !topic.isQueuedForDeletion &&
+        leadership!.isr.some((member) => !replicas.includes(member)),
+    )
+    await this.#control.machines.bringOnline(found, { kind: 'reassign' })
   }
 
   // ---- requests of brokers and administrators ----

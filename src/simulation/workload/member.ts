@@ -160,7 +160,8 @@ export class PlainMember {
       kind: 'assigned',
       group,
       generation: this.#generation,
-      member: this.#memberId,
+      // Who takes a static member's place is the same to the group, in the same generation too.
+      member: this.#instanceId ?? this.#memberId,
       keys,
     })
     this.#recorder.operations.push({
