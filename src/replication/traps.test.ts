@@ -52,14 +52,17 @@ test('a follower that parts from the leader is cut before it believes the high w
   cluster.broker(3).isCutOff = false
   cluster.announce([3])
   const log = cluster.log(3)
-  let seen = log.highWatermark
-  await cluster.world.runUntil(() => {
-    // Whenever the high watermark moves, what lies below it is the leader's.
-    if (log.highWatermark > seen)
-      assert.equal(log.endOffsetForEpoch(1)?.endOffset ?? 1, 1, 'none of its own records is left')
-    seen = log.highWatermark
-    return cluster.isr().length === 3
-  }, 20_000)
+  const raise = log.raiseHighWatermark.bind(log)
+  log.raiseHighWatermark = (offset) => {
+    assert.equal(
+      log.epochs.entries.some(({ epoch }) => epoch === 1),
+      false,
+      'none of its own records is left',
+    )
+    return raise(offset)
+  }
+  assert.ok(await cluster.world.runUntil(() => cluster.isr().length === 3, 20_000))
+  assert.deepEqual(cluster.world.findings, [])
   assert.deepEqual(await cluster.values(3), await cluster.values(1))
 })
 
@@ -145,4 +148,17 @@ test('a follower whose leader is not reachable only waits: its own log stays as 
   await cluster.start(1)
   cluster.announce()
   assert.equal((await cluster.produced(1, { value: 1, timeoutMs: 10_000 })).errorCode, ErrorCode.NONE)
+})
+
+test('a fetch that parts moves nothing in the books of the leader (KAFKA-13141)', async () => {
+  const cluster = await TestCluster.started(new World(38))
+  for (let value = 0; value < 3; value++) await cluster.produced(1, { value })
+  for (const id of [2, 3]) cluster.broker(id).isCutOff = true
+  cluster.elect(1, [1, 2, 3])
+  await cluster.produced(1, { acks: 1, value: 3, records: 2 })
+  const before = cluster.log(1).highWatermark
+  // One that really has everything, and one that says so of records of the epoch before.
+  assert.equal((await fetchAs(cluster, 3, { fetchOffset: 5, lastFetchedEpoch: 1 })).divergingEpoch, null)
+  assert.notEqual((await fetchAs(cluster, 2, { fetchOffset: 5, lastFetchedEpoch: 0 })).divergingEpoch, null)
+  assert.equal(cluster.log(1).highWatermark, before)
 })

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
 import { decodeUtf8, encodeUtf8 } from '#base'
-import type { Platform } from '#platform'
+import { sleep, type Platform } from '#platform'
 import { RecordBatchBuilder } from '#protocol/records'
 import { World } from '#simulation'
 import { LogManager, logConfig, readMetaProperties, writeMetaProperties, type Log } from '#storage'
@@ -220,5 +220,37 @@ test('meta.properties keeps what it does not know', async () => {
       .write([encodeUtf8('#\n#Tue Nov 24\ncluster.id=x\\:y\nversion=0\nbroker.id=4\ndirectory.id=zzz\n')], 0)
     const read = readMetaProperties(files, '/data')!
     assert.deepEqual([read.brokerId, read.clusterId, read.entries.get('directory.id')], [4, 'x:y', 'zzz'])
+  })
+})
+
+test('while a directory that failed unread is offline only new replicas are made elsewhere (KIP-112)', async () => {
+  const world = new World(8)
+  await inWorld(world, async (platform) => {
+    world.process('broker').diskConditions.inject({ operation: 'open', code: 'EIO', path: '/a/', times: Infinity })
+    const logs = await open(platform, '/a', '/b')
+    assert.throws(() => logs.getOrCreate({ topic: 't', partition: 0 }, { isNew: false }), /failed/)
+    assert.equal(logs.isOffline('t', 0), true)
+    assert.equal(logs.getOrCreate({ topic: 't', partition: 1 }, { isNew: true }).directory.path, '/b')
+    await logs.close()
+  })
+})
+
+test('a raised log start is remembered by a process that is killed, and a replica put aside is in nobody’s way', async () => {
+  const world = new World(9)
+  await inWorld(world, async (platform) => {
+    const logs = await open(platform, '/data')
+    const log = logs.getOrCreate({ topic: 't', partition: 0 })
+    await append(log, 5)
+    log.raiseHighWatermark(5)
+    log.raiseLogStart(3)
+    await sleep(platform.clock, 1)
+  })
+  await inWorld(world, async (platform) => {
+    const logs = await open(platform, '/data')
+    assert.equal(logs.log('t', 0)!.logStartOffset, 3)
+    assert.match(logs.setAside('t', 0)!, /t-0\.[0-9a-f]{32}-stray$/)
+    assert.equal(logs.log('t', 0), null)
+    assert.equal(logs.getOrCreate({ topic: 't', partition: 0 }).logEndOffset, 0)
+    await logs.close()
   })
 })
