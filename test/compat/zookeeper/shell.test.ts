@@ -135,6 +135,7 @@ function normalized(text: string): string[] {
       .replaceAll(/ephemeralOwner = 0x[1-9a-f][\da-f]*/g, 'ephemeralOwner = SESSION')
       .replaceAll(/\[[^[\]]*, [^[\]]*\]/g, (list) => list.slice(1, -1).split(', ').sort().join(', '))
       .split('\n')
-      .filter((line) => line !== '' && !/^SLF4J|^WATCHER::|^Connecting|^Welcome|^JLine/.test(line))
+      // The end of its session is told only if the shell is not gone before.
+      .filter((line) => line !== '' && !/^SLF4J|^WATCHER::|^Connecting|^Welcome|^JLine|state:Closed/.test(line))
   )
 }
