@@ -28,6 +28,7 @@ const BANNED: Record<string, RegExp> = {
   'weak references': /\bWeakRef\b|\bFinalizationRegistry\b/,
   'Atomics.waitAsync': /Atomics\.waitAsync/,
   'locale and zone': /\.toLocale|\bIntl\./,
+  'what Node 24 does not have': /\.(?:toHex|toBase64|setFromHex|setFromBase64)\(|Uint8Array\.from(?:Hex|Base64)/,
 }
 
 test('nothing goes around the platform', () => {

@@ -14,3 +14,4 @@ export {
   utf8Length,
 } from './bytes.ts'
 export { crc32c } from './crc32c.ts'
+export { toBase64, toHex } from './encodings.ts'

@@ -30,7 +30,7 @@ function jaasIn(directory: string, client = 'username="kafka" password="pw"'): s
   return path
 }
 
-test('a broker registers through TLS and with a password', async () => {
+test('a broker registers through TLS and with a password', async (t) => {
   const directory = mkdtempSync(join(tmpdir(), 'samsa-broker-'))
   const jaas = jaasIn(directory)
   const { config } = parseZooCfg(`dataDir=${directory}/zookeeper
@@ -44,6 +44,10 @@ test('a broker registers through TLS and with a password', async () => {
     ssl.keyStore.location=${STORES}/server.pem
     ssl.trustStore.location=${STORES}/authority.pem`)
   const zookeeper = await ZooKeeperServer.start(platform, config)
+  t.after(async () => {
+    await zookeeper.close()
+    rmSync(directory, { recursive: true })
+  })
   const properties = `${TLS}broker.id=1
     listeners=PLAINTEXT://127.0.0.1:0
     log.dirs=${directory}/broker
@@ -53,8 +57,6 @@ test('a broker registers through TLS and with a password', async () => {
   const broker = await Broker.start(platform, parseServerProperties(properties, env))
   assert.ok(zookeeper.tree.find('/brokers/ids/1') !== undefined)
   await broker.close()
-  await zookeeper.close()
-  rmSync(directory, { recursive: true })
 })
 
 test('who the broker is, and how it connects', () => {

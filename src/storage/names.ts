@@ -1,4 +1,5 @@
 /** File and folder names of a log directory, as Kafka has them. */
+import { toHex } from '#base'
 
 export interface TopicPartition {
   readonly topic: string
@@ -45,18 +46,18 @@ export function parsePartitionName(name: string): TopicPartition | null {
 /** `<topic>-<partition>.<32 hex digits>-delete`. */
 export function deletedFolderName(name: string, unique: Uint8Array): string {
   const dash = name.lastIndexOf('-')
-  const suffix = `${name.slice(dash)}.${hex(unique)}-delete`
+  const suffix = `${name.slice(dash)}.${toHex(unique)}-delete`
   return `${name.slice(0, Math.min(dash, NAME_BYTES_MAX - suffix.length))}${suffix}`
 }
 
 /** `<topic>-<partition>.<32 hex digits>-future`: a replica on its way to this directory from another one. */
 export function futureFolderName(name: string, unique: Uint8Array): string {
-  return `${name}.${hex(unique)}-future`
+  return `${name}.${toHex(unique)}-future`
 }
 
 /** `<topic>-<partition>.<32 hex digits>-stray`: a replica that is in the way, and kept for people to look at. */
 export function strayFolderName(name: string, unique: Uint8Array): string {
-  return `${name}.${hex(unique)}-stray`
+  return `${name}.${toHex(unique)}-stray`
 }
 
 /** The partition whose replica is on its way in such a folder; null for any other. */
@@ -78,10 +79,4 @@ export function segmentFileName(baseOffset: number, suffix: string): string {
 export function baseOffsetOf(name: string): number | null {
   const match = /^(\d{20})\./.exec(name)
   return match === null ? null : Number(match[1])
-}
-
-function hex(bytes: Uint8Array): string {
-  let text = ''
-  for (const byte of bytes) text += byte.toString(16).padStart(2, '0')
-  return text
 }

@@ -10,7 +10,7 @@
  */
 import { createHash } from 'node:crypto'
 
-import { decodeUtf8 } from '#base'
+import { decodeUtf8, toHex } from '#base'
 
 /** The exchange has failed: the other side broke the rules, or has another password. */
 export class SaslError extends Error {
@@ -200,7 +200,7 @@ function digestOf(proof: Proof, a2: string): string {
   const { user, realm, password, authorizationId, nonce, cnonce, nonceCount } = proof
   const secret = md5([oldLatin(user), ':', oldLatin(realm), ':', oldLatin(password)])
   const a1 = md5([secret, `:${nonce}:${cnonce}${authorizationId === null ? '' : `:${authorizationId}`}`])
-  return hex(md5([`${hex(a1)}:${nonce}:${nonceCount}:${cnonce}:${QOP}:${hex(md5([a2]))}`]))
+  return toHex(md5([`${toHex(a1)}:${nonce}:${nonceCount}:${cnonce}:${QOP}:${toHex(md5([a2]))}`]))
 }
 
 /** In ISO 8859-1 where that has all the characters, so that servers which keep only the hash need one of them. */
@@ -213,10 +213,6 @@ function md5(parts: readonly (string | Uint8Array)[]): Uint8Array {
   const hash = createHash('md5')
   for (const part of parts) hash.update(part)
   return hash.digest()
-}
-
-function hex(bytes: Uint8Array): string {
-  return bytes.toHex()
 }
 
 function quoted(text: string): string {

@@ -2,6 +2,7 @@
  * Who a certificate is about, in the one spelling that Java's `X500Principal.getName()` gives it (RFC 2253): the most
  * specific part first, no spaces between parts. ACLs and superusers are compared with it letter by letter.
  */
+import { toHex } from '#base'
 import { Der, Tag } from './der.ts'
 
 /** Attributes that have a name in RFC 2253; others are written as numbers. */
@@ -48,7 +49,7 @@ function attribute(pair: Der): string {
   const oid = pair.child(0, Tag.objectIdentifier).toOid()
   const value = pair.children()[1]!
   const name = NAMES[oid]
-  if (name === undefined || !TEXTS.has(value.tag)) return `${name ?? oid}=#${value.whole.toHex()}`
+  if (name === undefined || !TEXTS.has(value.tag)) return `${name ?? oid}=#${toHex(value.whole)}`
   return `${name}=${escaped(new TextDecoder().decode(value.content))}`
 }
 

@@ -2,6 +2,7 @@
  * Shows the server who we are by SASL DIGEST-MD5, and makes it show that it knows our password, before anything else is sent.
  * Source: ZooKeeperSaslClient.
  */
+import { toBase64 } from '#base'
 import type { Random } from '#platform'
 import { DigestMd5Client, SaslError } from '#security/sasl'
 import { ZkErrorCode, operations, zkErrorName } from '#zookeeper/protocol'
@@ -29,7 +30,7 @@ export function loginBySasl(
     ...login,
     service: SERVICE,
     host: HOST,
-    cnonce: random.bytes(NONCE_BYTES).toBase64(),
+    cnonce: toBase64(random.bytes(NONCE_BYTES)),
   })
   const send = (token: Uint8Array): void =>
     connection.send({

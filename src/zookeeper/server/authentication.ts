@@ -2,7 +2,7 @@
  * Who one client is: what its connection shows (address, certificate), what it proves by auth packets and by SASL. The list of ids
  * only grows. Source: ZooKeeperServer.processPacket, processSasl, AuthenticationHelper, the authentication providers.
  */
-import { decodeUtf8 } from '#base'
+import { decodeUtf8, toBase64 } from '#base'
 import type { Random } from '#platform'
 import { DigestMd5Server, SaslError } from '#security/sasl'
 import { subjectOf } from '#security/tls'
@@ -81,7 +81,7 @@ export class Authentication {
     return new DigestMd5Server({
       realm: SASL_REALM,
       service: SASL_SERVICE,
-      nonce: this.#random.bytes(NONCE_BYTES).toBase64(),
+      nonce: toBase64(this.#random.bytes(NONCE_BYTES)),
       passwordOf: (user) => users.get(user) ?? null,
     })
   }

@@ -7,7 +7,7 @@
  *
  * Source: Learner.connectToLeader, LearnerHandler, QuorumCnxManager.startConnection, handleConnection.
  */
-import { ByteReader } from '#base'
+import { ByteReader, toBase64 } from '#base'
 import {
   NetworkError,
   type Clock,
@@ -78,7 +78,7 @@ export class QuorumAuthNetwork implements Network {
   }
 
   #nonce(): string {
-    return this.#world.random.bytes(NONCE_BYTES).toBase64()
+    return toBase64(this.#world.random.bytes(NONCE_BYTES))
   }
 }
 
