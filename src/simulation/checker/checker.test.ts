@@ -244,6 +244,7 @@ test('the order of watermarks, epochs and the ISR', () => {
     lastStableOffset: 4,
     highWatermark: 5,
     logEndOffset: 6,
+    nextOffset: 6,
     leader: { isr: [1, 2], replicas: [1, 2, 3] },
   }
   assert.deepEqual(checkReplicaStates([good, { ...good, leaderEpoch: 4 }, { ...good, life: 2, leaderEpoch: 1 }]), [])

@@ -10,6 +10,8 @@ export interface ReplicaState {
   readonly highWatermark: number
   readonly lastStableOffset: number
   readonly logEndOffset: number
+  /** The end with what is appended and not yet written: a follower whose start lies within a batch ends before it for one write long. */
+  readonly nextOffset: number
   /** Of the leader; null of followers. */
   readonly leader: { readonly isr: readonly number[]; readonly replicas: readonly number[] } | null
 }
@@ -20,11 +22,11 @@ export function checkReplicaStates(states: readonly ReplicaState[]): string[] {
   const epochs = new Map<string, number>()
   for (const state of states) {
     const who = `broker ${state.broker}, ${state.partition} at ${state.atMs.toFixed(0)}`
-    const { leaderEpoch, logStartOffset, highWatermark, lastStableOffset, logEndOffset, leader } = state
+    const { leaderEpoch, logStartOffset, highWatermark, lastStableOffset, logEndOffset, nextOffset, leader } = state
     if (lastStableOffset > highWatermark)
       faults.push(`${who}: last stable offset ${lastStableOffset} > high watermark ${highWatermark}`)
     if (highWatermark > logEndOffset) faults.push(`${who}: high watermark ${highWatermark} > log end ${logEndOffset}`)
-    if (logStartOffset > logEndOffset) faults.push(`${who}: log start ${logStartOffset} > log end ${logEndOffset}`)
+    if (logStartOffset > nextOffset) faults.push(`${who}: log start ${logStartOffset} > next offset ${nextOffset}`)
     const slot = `${state.broker}#${state.life} ${state.partition}`
     const before = epochs.get(slot) ?? -1
     if (leaderEpoch < before) faults.push(`${who}: leader epoch went from ${before} to ${leaderEpoch}`)

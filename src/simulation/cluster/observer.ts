@@ -90,6 +90,7 @@ export class Observer {
         highWatermark: log.highWatermark,
         lastStableOffset: log.lastStableOffset,
         logEndOffset: log.logEndOffset,
+        nextOffset: log.nextOffset,
         leader: partition.isLeader
           ? { isr: [...partition.isr].sort((a, b) => a - b), replicas: partition.replicas }
           : null,
