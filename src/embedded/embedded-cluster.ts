@@ -6,7 +6,8 @@ import type { Broker } from '#broker'
 import { joinPath, type Platform } from '#platform'
 import type { ZooKeeperServer } from '#zookeeper/server'
 
-import { freePorts, startBroker, startZooKeeper, type EnsemblePlace } from './members.ts'
+import { startBroker, startZooKeeper, type EnsemblePlace } from './members.ts'
+import { freePorts } from './ports.ts'
 
 export interface EmbeddedClusterOptions {
   brokers: number
@@ -102,7 +103,7 @@ async function startZooKeepers(platform: Platform, options: EmbeddedClusterOptio
         dataDirectory: joinPath(dataDirectory, 'zookeeper'),
       }),
     ]
-  const members = await membersOf(platform, host, zookeeperPort, count)
+  const members = await membersOf(platform, options, count)
   const servers = members.map(({ ports }, index) =>
     startZooKeeper(platform, {
       host,
@@ -120,17 +121,17 @@ async function startZooKeepers(platform: Platform, options: EmbeddedClusterOptio
 /** Nobody but the members themselves needs to know the ports that they use among each other: any free ones do. */
 async function membersOf(
   platform: Platform,
-  host: string,
-  firstClientPort: number,
+  { host, zookeeperPort, brokerPorts }: EmbeddedClusterOptions,
   count: number,
 ): Promise<EnsemblePlace['members']> {
-  const free = await freePorts(platform, host, 3 * count)
+  const clientPorts = zookeeperPort === 0 ? [] : Array.from({ length: count }, (_, index) => zookeeperPort + index)
+  const free = await freePorts(platform, host, 3 * count, [...clientPorts, ...brokerPorts])
   return Array.from({ length: count }, (_, index) => ({
     host,
     ports: {
       quorum: free[3 * index]!,
       election: free[3 * index + 1]!,
-      client: firstClientPort === 0 ? free[3 * index + 2]! : firstClientPort + index,
+      client: clientPorts[index] ?? free[3 * index + 2]!,
     },
   }))
 }

@@ -1,6 +1,5 @@
 export { EmbeddedCluster, type EmbeddedClusterOptions } from './embedded-cluster.ts'
 export {
-  freePorts,
   startBroker,
   startZooKeeper,
   type BrokerSite,
@@ -8,3 +7,4 @@ export {
   type EnsemblePlace,
   type ZooKeeperSite,
 } from './members.ts'
+export { freePorts, isPortTaken } from './ports.ts'

@@ -1,6 +1,6 @@
 /** The members of a cluster that is set up for its user: ZooKeeper servers, and brokers that find each other through them. */
 import { Broker, parseServerProperties } from '#broker'
-import type { Listener, Platform } from '#platform'
+import type { Platform } from '#platform'
 import { ZooKeeperServer, parseZooCfg } from '#zookeeper/server'
 
 export interface ZooKeeperSite {
@@ -77,18 +77,6 @@ function serversOf({ members }: EnsemblePlace): Record<string, string> {
       `${host}:${ports.quorum}:${ports.election}:participant;${host}:${ports.client}`,
     ]),
   )
-}
-
-/** Ports of the host that nobody listens on: they are taken all at once, so that they differ, and given back. */
-export async function freePorts({ network }: Platform, host: string, count: number): Promise<number[]> {
-  const listeners: Listener[] = []
-  try {
-    while (listeners.length < count)
-      listeners.push(await network.listen({ host, port: 0, onConnection: (socket) => socket.destroy() }))
-    return listeners.map(({ port }) => port)
-  } finally {
-    await Promise.all(listeners.map((listener) => listener.close()))
-  }
 }
 
 /** Resolves when the broker is registered and serves requests. */

@@ -126,7 +126,7 @@ test('an end waits for what the pool still does, and nobody hears of it', async 
     ?.then(() => (isHeard = true))
   let hasEnded = false
   const ending = life.end().then(() => (hasEnded = true))
-  await sleep(outside.clock, 5)
+  await new Promise<void>((resolve) => outside.clock.nextTurn(resolve))
   assert.equal(hasEnded, false)
   writing.resolve()
   await ending

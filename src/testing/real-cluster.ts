@@ -1,7 +1,7 @@
 /** A cluster within the test's process: real time, real sockets on free ports of this machine, data in memory or in a folder. */
 import type { Broker } from '#broker'
-import { startBroker, startZooKeeper, type EnsemblePlace } from '#embedded'
-import { NetworkError, joinPath, type Listener, type Platform } from '#platform'
+import { freePorts, isPortTaken, startBroker, startZooKeeper, type EnsemblePlace } from '#embedded'
+import { joinPath, type Platform } from '#platform'
 import { memoryFiles } from '#platform/memory'
 import { nodePlatform } from '#platform/node'
 import type { ZooKeeperServer } from '#zookeeper/server'
@@ -20,13 +20,6 @@ import {
 import { createTopics, untilKnown } from './readiness.ts'
 
 const HOST = '127.0.0.1'
-/**
- * Below the ports that the system gives to outgoing connections: a broker that was stopped finds its own free when it comes back, and
- * no client that knocks there meanwhile is connected with itself.
- */
-const PORT_FIRST = 10_000
-const PORT_END = 30_000
-const PORT_TRIES_MAX = 1000
 /** For clients, and in an ensemble for its learners and for elections. */
 const PORTS_OF_ZOOKEEPER = 3
 /** Between the choice of a port and its use another process may take it. */
@@ -41,7 +34,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<TestCl
   const platform = nodePlatform({ logLevel })
   const world: Platform = dataDirectory === null ? { ...platform, files: memoryFiles(platform.clock) } : platform
   for (let attempt = 1; ; attempt++) {
-    const ports = await freePorts(platform, layout.brokerIds.length + zookeepers * PORTS_OF_ZOOKEEPER)
+    const ports = await freePorts(platform, HOST, layout.brokerIds.length + zookeepers * PORTS_OF_ZOOKEEPER)
     const cluster = new RealCluster(platform, world, dataDirectory ?? 'memory', layout, zookeepers, ports)
     try {
       await cluster.start()
@@ -276,27 +269,4 @@ class RealBroker implements TestBroker {
     await broker?.close(options)
     await this.#life?.end()
   }
-}
-
-/** Ports that nobody listens on: they are taken all at once, so that they differ, and given back. */
-async function freePorts({ network, random }: Platform, count: number): Promise<number[]> {
-  const listeners: Listener[] = []
-  try {
-    for (let tries = 0; listeners.length < count; tries++) {
-      const port = PORT_FIRST + random.below(PORT_END - PORT_FIRST)
-      try {
-        listeners.push(await network.listen({ host: HOST, port, onConnection: (socket) => socket.destroy() }))
-      } catch (error) {
-        if (!isPortTaken(error) || tries === PORT_TRIES_MAX) throw error
-      }
-    }
-    return listeners.map(({ port }) => port)
-  } finally {
-    await Promise.all(listeners.map((listener) => listener.close()))
-  }
-}
-
-function isPortTaken(error: unknown): boolean {
-  if (error instanceof NetworkError) return error.code === 'EADDRINUSE'
-  return error instanceof Error && isPortTaken(error.cause)
 }
