@@ -4,24 +4,18 @@
  * Invariant: there is no hole in it. One would go to every learner that is synchronised from here, and transactions would be lost
  * (ZOOKEEPER-4925); where a transaction does not follow, what was before it is forgotten.
  */
-import { follows } from '#zookeeper/protocol'
-
-export interface CommittedTxn {
-  readonly zxid: bigint
-  /** An encoded `LoggedTxn`, as the log and the proposals have it. */
-  readonly bytes: Uint8Array
-}
+import { follows, type LoggedBytes } from '#zookeeper/protocol'
 
 /** Whatever `commitLogCount` says: 500 transactions of a megabyte each would be half a gigabyte. */
 const BYTES_MAX = 1 << 25
-const FORGOTTEN: CommittedTxn = { zxid: 0n, bytes: new Uint8Array(0) }
+const FORGOTTEN: LoggedBytes = { zxid: 0n, bytes: new Uint8Array(0) }
 /** Forgotten entries at the head are cut off when there are this many. */
 const COMPACTED_FROM = 1024
 
-export class CommittedLog implements Iterable<CommittedTxn> {
+export class CommittedLog implements Iterable<LoggedBytes> {
   readonly #countMax: number
   readonly #bytesMax: number
-  #entries: CommittedTxn[] = []
+  #entries: LoggedBytes[] = []
   #start = 0
   #bytes = 0
   #before: bigint | null = null
@@ -81,7 +75,7 @@ export class CommittedLog implements Iterable<CommittedTxn> {
   }
 
   /** Oldest first. */
-  *[Symbol.iterator](): Generator<CommittedTxn> {
+  *[Symbol.iterator](): Generator<LoggedBytes> {
     const entries = this.#entries
     for (let index = this.#start; index < entries.length; index++) yield entries[index]!
   }

@@ -1,4 +1,4 @@
-export { CommittedLog, type CommittedTxn } from './committed-log.ts'
+export { CommittedLog } from './committed-log.ts'
 export { EpochFiles, readMyId } from './epochs.ts'
 export { logAfter } from './log-range.ts'
 export { LogReader } from './log-reader.ts'

@@ -1,8 +1,7 @@
 /** What the log on disk has after a transaction, for a learner that the committed log does not reach. Source: ZKDatabase.getProposalsFromTxnLog. */
 import type { FileSystem } from '#platform'
-import { follows } from '#zookeeper/protocol'
+import { follows, type LoggedBytes } from '#zookeeper/protocol'
 
-import type { CommittedTxn } from './committed-log.ts'
 import { LogReader, zxidIn } from './log-reader.ts'
 import { listDated, logsFrom, type DatedFile } from './names.ts'
 
@@ -16,8 +15,8 @@ export function logAfter(
   zxid: bigint,
   last: bigint,
   bytesMax: number,
-): readonly CommittedTxn[] | null {
-  const found: CommittedTxn[] = []
+): readonly LoggedBytes[] | null {
+  const found: LoggedBytes[] = []
   let size = 0
   let previous: bigint | null = null
   for (const entry of entriesFrom(files, logsFrom(listDated(files, folder, 'log'), zxid), zxid)) {
@@ -34,7 +33,7 @@ export function logAfter(
 }
 
 /** A torn end ends the file: whether the next one goes on there is the caller's to see. */
-function* entriesFrom(files: FileSystem, logs: readonly DatedFile[], zxid: bigint): Generator<CommittedTxn> {
+function* entriesFrom(files: FileSystem, logs: readonly DatedFile[], zxid: bigint): Generator<LoggedBytes> {
   for (const { path } of logs) {
     const file = files.open(path, 'read')
     try {

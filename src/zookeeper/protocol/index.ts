@@ -37,5 +37,14 @@ export {
   WatcherEvent,
 } from './records.ts'
 export * from './requests.ts'
-export { LoggedTxn, TxnDigest, TxnHeader, readTxn, writeTxn, type SimpleTxn, type Txn } from './transactions.ts'
+export {
+  LoggedTxn,
+  TxnDigest,
+  TxnHeader,
+  readTxn,
+  writeTxn,
+  type LoggedBytes,
+  type SimpleTxn,
+  type Txn,
+} from './transactions.ts'
 export { counterOf, epochOf, follows, hexLong, zxidOf } from './zxid.ts'

@@ -200,3 +200,9 @@ export const LoggedTxn: RecordCodec<LoggedTxn> = {
   },
   decode: (bytes) => LoggedTxn.read(new ByteReader(bytes)),
 }
+
+/** A transaction as it is logged and proposed: an encoded `LoggedTxn`. */
+export interface LoggedBytes {
+  readonly zxid: bigint
+  readonly bytes: Uint8Array
+}

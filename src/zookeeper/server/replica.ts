@@ -10,7 +10,7 @@
  */
 import { assert } from '#base'
 import { joinPath, type Platform } from '#platform'
-import { LoggedTxn, hexLong } from '#zookeeper/protocol'
+import { LoggedTxn, hexLong, type LoggedBytes } from '#zookeeper/protocol'
 import {
   CommittedLog,
   TxnLog,
@@ -23,7 +23,6 @@ import {
   sendSnapshot,
   truncateData,
   type ByteSource,
-  type CommittedTxn,
   type DatedFile,
   type Folders,
   type Recovered,
@@ -38,7 +37,7 @@ import { Snapshotter } from './snapshotter.ts'
 const QUEUE_COMPACTED_FROM = 4096
 
 /** In the place of an entry whose bytes need not be held any more. */
-const APPLIED: CommittedTxn = { zxid: 0n, bytes: new Uint8Array(0) }
+const APPLIED: LoggedBytes = { zxid: 0n, bytes: new Uint8Array(0) }
 
 /** A snapshot on its way to a learner: the tree as it was when `beginSnapshot` was called. */
 export interface OutgoingSnapshot {
@@ -63,7 +62,7 @@ export class Replica {
   #tree: ZnodeTree
   #lastLoggedZxid: bigint
   /** Logged and not applied, behind `#queueStart`. */
-  #queue: CommittedTxn[] = []
+  #queue: LoggedBytes[] = []
   #queueStart = 0
 
   /** Recovers. Rejects with `RecoveryError` or `FileError` where the data cannot be used. */
@@ -199,7 +198,7 @@ export class Replica {
    * Committed transactions after `zxid` from the log on disk, which may end before `lastAppliedZxid`: others commit before the own
    * disk has it. null where it does not reach back to `zxid` without a hole, or holds more than `bytesMax` from there on.
    */
-  logAfter(zxid: bigint, bytesMax: number): readonly CommittedTxn[] | null {
+  logAfter(zxid: bigint, bytesMax: number): readonly LoggedBytes[] | null {
     return logAfter(this.#platform.files, this.folders.logs, zxid, this.lastAppliedZxid, bytesMax)
   }
 

@@ -3,7 +3,8 @@ export { NO_ENSEMBLE_FAULTS, type EnsembleFaults } from './faults.ts'
 export { Election, type ElectionEffect, type ElectionOptions, type Office, type Position } from './election.ts'
 export { decodeNotification, encodeNotification, type Notification } from './notification.ts'
 export { NO_SID, type PeerState, type Vote } from './vote.ts'
-export { Leader, type LeaderEffect, type LeaderOptions, type LearnerStatus, type LinkNumber } from './leader.ts'
+export { Leader, type LeaderEffect, type LeaderOptions } from './leader.ts'
+export type { LearnerStatus, LinkNumber } from './learner-list.ts'
 export { Learner, type LearnerEffect, type LearnerOptions, type LearnerRole, type Proposal } from './learner.ts'
 export {
   LearnerInfo,
@@ -20,5 +21,5 @@ export {
   type LearnerRequest,
   type QuorumPacket,
 } from './packets.ts'
-export { syncPlan, type History, type LoggedBytes, type SyncPlan } from './sync-plan.ts'
+export { syncPlan, type History, type SyncPlan } from './sync-plan.ts'
 export { HELLO_BYTES_MAX, decodeHello, encodeHello } from './hello.ts'

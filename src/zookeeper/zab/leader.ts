@@ -21,7 +21,14 @@ import { assert, MalformedBytesError } from '#base'
 import { type LoggedTxn, epochOf, hexLong, zxidOf } from '#zookeeper/protocol'
 
 import { NO_ENSEMBLE_FAULTS, type EnsembleFaults } from './faults.ts'
-import type { LearnerRole, Proposal } from './learner.ts'
+import {
+  LearnerList,
+  type LearnerListOptions,
+  type LearnerState,
+  type LearnerStatus,
+  type LinkNumber,
+} from './learner-list.ts'
+import type { Proposal } from './learner.ts'
 import {
   EPOCH_ACKNOWLEDGED_BEFORE,
   LearnerInfo,
@@ -38,11 +45,8 @@ import {
   type QuorumPacket,
 } from './packets.ts'
 import { Queue } from './queue.ts'
-import type { Quorum } from './quorum.ts'
 
-export interface LeaderOptions {
-  readonly sid: number
-  readonly quorum: Quorum
+export interface LeaderOptions extends LearnerListOptions {
   readonly acceptedEpoch: number
   readonly currentEpoch: number
   /** The last transaction in the own log. All of it is on disk and has been applied. */
@@ -52,14 +56,8 @@ export interface LeaderOptions {
   /** Goes with NEWLEADER. */
   readonly configText: Uint8Array
   readonly tickMs: number
-  /** For each of discovery, acknowledging the epoch and synchronising. */
-  readonly initLimitMs: number
-  readonly syncLimitMs: number
   readonly faults?: EnsembleFaults
 }
-
-/** Number of a connection; never used again. */
-export type LinkNumber = number
 
 export type LeaderEffect =
   | { readonly type: 'send'; readonly link: LinkNumber; readonly packet: QuorumPacket }
@@ -89,48 +87,6 @@ export type LeaderEffect =
   /** The last effect: out of office. */
   | { readonly type: 'over'; readonly reason: string }
 
-type LearnerPhase =
-  /** Connected; its first word is awaited. */
-  | 'greeting'
-  /** Known; the epoch is not decided. */
-  | 'known'
-  /** LEADERINFO is sent. */
-  | 'invited'
-  /** ACKEPOCH has come; a quorum of them is awaited. */
-  | 'promised'
-  /** Gets what it lacks, and NEWLEADER. */
-  | 'synchronising'
-  /** NEWLEADER is acknowledged. */
-  | 'following'
-
-interface LearnerState {
-  readonly link: LinkNumber
-  readonly connectedMs: number
-  sid: number
-  role: LearnerRole
-  phase: LearnerPhase
-  acceptedEpoch: number
-  /** Its last transaction, as of ACKEPOCH. */
-  lastZxid: bigint
-  /** ACKEPOCH counted as a promise. */
-  hasPromised: boolean
-  /** On its disk up to here. Counts from NEWLEADER on. */
-  ackedZxid: bigint
-  heardMs: number
-  /** A proposal that it has not acknowledged and the latest one, with the times they went out. */
-  awaited: { zxid: bigint; sinceMs: number } | null
-  awaitedNext: { zxid: bigint; sinceMs: number } | null
-}
-
-/** As admin words and metrics show it. */
-export interface LearnerStatus {
-  readonly link: LinkNumber
-  readonly sid: number
-  readonly role: LearnerRole
-  readonly isSynced: boolean
-  readonly ackedZxid: bigint
-}
-
 interface PendingSync {
   readonly zxid: bigint
   readonly ready: () => void
@@ -143,7 +99,7 @@ const EPOCH_MAX = 0x7fff_ffff
 export class Leader {
   readonly #options: LeaderOptions
   readonly #faults: EnsembleFaults
-  readonly #learners = new Map<LinkNumber, LearnerState>()
+  readonly #learners: LearnerList
   #phase: 'discovery' | 'promising' | 'synchronising' | 'broadcast' | 'over' = 'discovery'
   #effects: LeaderEffect[] = []
   #epoch = 0
@@ -151,9 +107,6 @@ export class Leader {
   #isCurrentEpochWritten = false
   #phaseSinceMs: number
   readonly #startedMs: number
-  /** Links that proposals go to, and those that are informed of commits. */
-  #followers: readonly LinkNumber[] = []
-  #observers: readonly LinkNumber[] = []
   /** Proposed and not committed, in order. */
   readonly #outstanding = new Queue<Proposal>()
   readonly #syncs = new Queue<PendingSync>()
@@ -166,6 +119,7 @@ export class Leader {
   constructor(options: LeaderOptions, nowMs: number) {
     this.#options = options
     this.#faults = options.faults ?? NO_ENSEMBLE_FAULTS
+    this.#learners = new LearnerList(options, this.#faults.forgetDuringSynchronisation ? 'following' : 'synchronising')
     this.#phaseSinceMs = nowMs
     this.#startedMs = nowMs
     this.#proposedZxid = options.lastZxid
@@ -204,15 +158,7 @@ export class Leader {
 
   /** Everyone who has said who it is. */
   learners(nowMs: number): LearnerStatus[] {
-    return Array.from(this.#learners.values())
-      .filter(({ phase }) => phase !== 'greeting')
-      .map((learner) => ({
-        link: learner.link,
-        sid: learner.sid,
-        role: learner.role,
-        isSynced: learner.phase === 'following' && this.#isAlive(learner, nowMs),
-        ackedZxid: learner.ackedZxid,
-      }))
+    return this.#learners.statuses(nowMs)
   }
 
   /** -1 before it has said who it is. */
@@ -228,27 +174,14 @@ export class Leader {
 
   onConnected(link: LinkNumber, nowMs: number): void {
     if (this.#phase === 'over') return
-    this.#learners.set(link, {
-      link,
-      connectedMs: nowMs,
-      sid: -1,
-      role: 'follower',
-      phase: 'greeting',
-      acceptedEpoch: 0,
-      lastZxid: 0n,
-      hasPromised: false,
-      ackedZxid: NO_ZXID,
-      heardMs: nowMs,
-      awaited: null,
-      awaitedNext: null,
-    })
+    this.#learners.add(link, nowMs)
   }
 
   /** It is gone; what it acknowledged counts no longer. */
   onDisconnected(link: LinkNumber): void {
     const learner = this.#learners.get(link)
     if (learner === undefined || this.#phase === 'over') return
-    this.#forget(learner)
+    this.#learners.remove(learner)
     this.#judgeLoss()
   }
 
@@ -309,14 +242,10 @@ export class Leader {
     const proposal: Proposal = { zxid, bytes, logged }
     this.#proposedZxid = zxid
     this.#outstanding.push(proposal)
-    if (this.#followers.length > 0) {
-      this.#effects.push({
-        type: 'forward',
-        links: this.#followers,
-        packet: packet(PacketType.proposal, zxid, bytes),
-      })
-      for (const link of this.#followers) this.#await(this.#learners.get(link)!, zxid, nowMs)
-    }
+    const { followers } = this.#learners
+    if (followers.length > 0)
+      this.#effects.push({ type: 'forward', links: followers, packet: packet(PacketType.proposal, zxid, bytes) })
+    this.#learners.onProposed(zxid, nowMs)
     this.#effects.push({ type: 'append', proposal })
     return undefined
   }
@@ -338,10 +267,13 @@ export class Leader {
     if (this.#phase === 'over') return
     if (this.#phase !== 'broadcast' && nowMs - this.#phaseSinceMs > this.#options.initLimitMs)
       return this.#end(WAITED_FOR[this.#phase])
-    for (const learner of this.#learners.values()) this.#judge(learner, nowMs)
+    for (const learner of this.#learners) {
+      const fault = this.#learners.faultOf(learner, nowMs)
+      if (fault !== null) this.#disconnect(learner, fault)
+    }
     this.#isTickSkipped = !this.#isTickSkipped
     if (this.#phase === 'broadcast' && !this.#isTickSkipped) {
-      const living = this.#voters((learner) => this.#isAlive(learner, nowMs))
+      const living = this.#learners.voters((learner) => this.#learners.isAlive(learner, nowMs))
       if (!this.#options.quorum.containsQuorum(living))
         return this.#end(`of the voters only ${[...living].join(', ')} are alive`)
     }
@@ -381,12 +313,12 @@ export class Leader {
     learner.acceptedEpoch = acceptedEpoch
     if (learner.sid === this.#options.sid)
       return this.#disconnect(learner, `it calls itself ${learner.sid}, as this server`)
-    learner.phase = 'known'
-    for (const other of this.#learners.values())
+    this.#learners.advance(learner, 'known')
+    for (const other of this.#learners)
       if (other !== learner && other.phase !== 'greeting' && other.sid === learner.sid)
         this.#disconnect(other, 'it has connected anew')
     if (this.#phase === 'discovery') return this.#decideEpoch(nowMs)
-    if (this.#isVoter(learner) && learner.acceptedEpoch > this.#epoch)
+    if (this.#learners.isVoter(learner) && learner.acceptedEpoch > this.#epoch)
       return this.#end(
         `server ${learner.sid} has accepted epoch ${learner.acceptedEpoch} and cannot follow in epoch ${this.#epoch}`,
       )
@@ -395,19 +327,18 @@ export class Leader {
 
   /** Once a quorum is known, the epoch is the one after all that have been accepted. */
   #decideEpoch(nowMs: number): void {
-    const known = this.#voters(({ phase }) => phase === 'known')
-    if (!this.#options.quorum.containsQuorum(known)) return
+    if (!this.#learners.isQuorum(({ phase }) => phase === 'known')) return
     let accepted = this.#options.acceptedEpoch
-    for (const { phase, acceptedEpoch } of this.#learners.values())
+    for (const { phase, acceptedEpoch } of this.#learners)
       if (phase === 'known') accepted = Math.max(accepted, acceptedEpoch)
     this.#epoch = accepted + 1
     this.#enter('promising', nowMs)
     this.#effects.push({ type: 'writeAcceptedEpoch', epoch: this.#epoch })
-    for (const learner of this.#learners.values()) if (learner.phase === 'known') this.#invite(learner)
+    for (const learner of this.#learners) if (learner.phase === 'known') this.#invite(learner)
   }
 
   #invite(learner: LearnerState): void {
-    learner.phase = 'invited'
+    this.#learners.advance(learner, 'invited')
     this.#send(learner, leaderInfoPacket(this.#epoch))
   }
 
@@ -417,9 +348,9 @@ export class Leader {
     const currentEpoch = ackEpochOf(received)
     learner.lastZxid = received.zxid
     if (this.#phase !== 'promising') return this.#synchronise(learner)
-    learner.phase = 'promised'
+    this.#learners.advance(learner, 'promised')
     if (currentEpoch === EPOCH_ACKNOWLEDGED_BEFORE) return undefined
-    if (this.#isVoter(learner) && this.#isAhead(currentEpoch, learner.lastZxid))
+    if (this.#learners.isVoter(learner) && this.#isAhead(currentEpoch, learner.lastZxid))
       return this.#end(
         `server ${learner.sid} is ahead: epoch ${currentEpoch}, ${hexLong(learner.lastZxid)}, ` +
           `and here epoch ${this.#options.currentEpoch}, ${hexLong(this.#options.lastZxid)}`,
@@ -435,20 +366,19 @@ export class Leader {
 
   #countPromises(nowMs: number): void {
     if (this.#phase !== 'promising' || !this.#isAcceptedEpochWritten) return
-    if (!this.#options.quorum.containsQuorum(this.#voters(({ hasPromised }) => hasPromised))) return
+    if (!this.#learners.isQuorum(({ hasPromised }) => hasPromised)) return
     this.#enter('synchronising', nowMs)
     this.#effects.push({ type: 'writeCurrentEpoch', epoch: this.#epoch })
-    for (const learner of this.#learners.values()) if (learner.phase === 'promised') this.#synchronise(learner)
+    for (const learner of this.#learners) if (learner.phase === 'promised') this.#synchronise(learner)
   }
 
   /** From here on it is proposed to: what is outstanding follows what is committed, and NEWLEADER comes after both. */
   #synchronise(learner: LearnerState): void {
-    learner.phase = 'synchronising'
+    this.#learners.advance(learner, 'synchronising')
     this.#effects.push({ type: 'synchronise', link: learner.link, zxid: learner.lastZxid })
     if (learner.role === 'follower')
       for (const { zxid, bytes } of this.#outstanding) this.#send(learner, packet(PacketType.proposal, zxid, bytes))
     this.#send(learner, packet(PacketType.newLeader, zxidOf(this.#epoch), this.#options.configText))
-    if (!this.#faults.forgetDuringSynchronisation) this.#listLinks()
   }
 
   #onFirstAck(learner: LearnerState, { type, zxid }: QuorumPacket, nowMs: number): void {
@@ -457,9 +387,8 @@ export class Leader {
         learner,
         `a packet of type ${type}, zxid ${hexLong(zxid)}, came instead of NEWLEADER's acknowledgement`,
       )
-    learner.phase = 'following'
+    this.#learners.advance(learner, 'following')
     learner.ackedZxid = zxid
-    if (this.#faults.forgetDuringSynchronisation) this.#listLinks()
     if (this.#phase === 'broadcast') return this.#send(learner, packet(PacketType.upToDate, NO_ZXID))
     return this.#countEstablished(nowMs)
   }
@@ -467,14 +396,14 @@ export class Leader {
   /** A quorum has the leader's history and its epoch: it is in office. */
   #countEstablished(nowMs: number): void {
     if (this.#phase !== 'synchronising' || !this.#isCurrentEpochWritten) return
-    if (!this.#options.quorum.containsQuorum(this.#voters(({ phase }) => phase === 'following'))) return
+    if (!this.#learners.isQuorum(({ phase }) => phase === 'following')) return
     this.#enter('broadcast', nowMs)
     const beginning = zxidOf(this.#epoch)
     this.#proposedZxid = beginning
     this.#committedZxid = beginning
     this.#loggedZxid = beginning
     this.#effects.push({ type: 'serve', epoch: this.#epoch })
-    for (const learner of this.#learners.values())
+    for (const learner of this.#learners)
       if (learner.phase === 'following') this.#send(learner, packet(PacketType.upToDate, NO_ZXID))
   }
 
@@ -497,24 +426,13 @@ export class Leader {
     }
   }
 
-  /** A log has what comes before, too: one acknowledgement stands for all up to it. */
   #onAck(learner: LearnerState, zxid: bigint): void {
     // The second acknowledgement of NEWLEADER, after UPTODATE, and any of an earlier epoch.
     if (zxid <= zxidOf(this.#epoch)) return undefined
     if (zxid > this.#proposedZxid)
       return this.#disconnect(learner, `it acknowledges ${hexLong(zxid)}, which was not proposed`)
-    if (zxid > learner.ackedZxid) learner.ackedZxid = zxid
-    if (learner.awaited !== null && zxid >= learner.awaited.zxid) {
-      learner.awaited = learner.awaitedNext !== null && zxid < learner.awaitedNext.zxid ? learner.awaitedNext : null
-      learner.awaitedNext = null
-    }
+    this.#learners.onAcknowledged(learner, zxid)
     return this.#commit()
-  }
-
-  #await(learner: LearnerState, zxid: bigint, nowMs: number): void {
-    if (learner.phase !== 'following') return
-    if (learner.awaited === null) learner.awaited = { zxid, sinceMs: nowMs }
-    else learner.awaitedNext = { zxid, sinceMs: nowMs }
   }
 
   /** Commits, in order, everything that a quorum has. */
@@ -543,10 +461,11 @@ export class Leader {
   #commitOne(proposal: Proposal): void {
     const { zxid, bytes } = proposal
     this.#committedZxid = zxid
-    if (this.#followers.length > 0)
-      this.#effects.push({ type: 'forward', links: this.#followers, packet: packet(PacketType.commit, zxid) })
-    if (this.#observers.length > 0)
-      this.#effects.push({ type: 'forward', links: this.#observers, packet: packet(PacketType.inform, zxid, bytes) })
+    const { followers, observers } = this.#learners
+    if (followers.length > 0)
+      this.#effects.push({ type: 'forward', links: followers, packet: packet(PacketType.commit, zxid) })
+    if (observers.length > 0)
+      this.#effects.push({ type: 'forward', links: observers, packet: packet(PacketType.inform, zxid, bytes) })
     this.#effects.push({ type: 'commit', proposal })
     for (let next = this.#syncs.first(); next !== undefined && next.zxid <= zxid; next = this.#syncs.first()) {
       this.#syncs.shift()
@@ -558,85 +477,22 @@ export class Leader {
   #quorumZxid(): bigint {
     if (this.#outstanding.length === 0) return this.#committedZxid
     if (this.#faults.commitWithoutQuorum) return this.#loggedZxid
-    const acked: [bigint, number][] = [[this.#loggedZxid, this.#options.sid]]
-    for (const learner of this.#learners.values())
-      if (learner.phase === 'following' && this.#isVoter(learner)) acked.push([learner.ackedZxid, learner.sid])
-    acked.sort(([a], [b]) => (a < b ? 1 : a > b ? -1 : 0))
-    const sids = new Set<number>()
-    for (const [zxid, sid] of acked) {
-      sids.add(sid)
-      if (zxid <= this.#committedZxid) break
-      if (this.#options.quorum.containsQuorum(sids)) return zxid
-    }
-    return this.#committedZxid
-  }
-
-  #judge(learner: LearnerState, nowMs: number): void {
-    const { initLimitMs, syncLimitMs } = this.#options
-    const silentMs = nowMs - learner.heardMs
-    switch (learner.phase) {
-      case 'known':
-      case 'promised':
-        // It waits for others.
-        return
-      case 'greeting':
-        // From a stranger not every byte is a sign of life.
-        if (nowMs - learner.connectedMs > initLimitMs) this.#disconnect(learner, 'it does not say who it is')
-        return
-      case 'invited':
-      case 'synchronising':
-        if (silentMs > initLimitMs) this.#disconnect(learner, `nothing was heard of it for ${silentMs.toFixed(0)} ms`)
-        return
-      case 'following': {
-        const { awaited } = learner
-        if (silentMs > syncLimitMs) this.#disconnect(learner, `nothing was heard of it for ${silentMs.toFixed(0)} ms`)
-        else if (awaited !== null && nowMs - awaited.sinceMs > syncLimitMs)
-          this.#disconnect(learner, `${hexLong(awaited.zxid)} is not acknowledged after ${syncLimitMs} ms`)
-      }
-    }
-  }
-
-  /** As long as a learner is being prepared it has both limits together. */
-  #isAlive({ phase, heardMs, connectedMs }: LearnerState, nowMs: number): boolean {
-    const { initLimitMs, syncLimitMs } = this.#options
-    if (phase === 'following') return nowMs - heardMs <= syncLimitMs
-    return phase !== 'greeting' && nowMs - connectedMs <= initLimitMs + syncLimitMs
+    return this.#learners.quorumZxid(this.#loggedZxid, this.#committedZxid)
   }
 
   /** Those who have acknowledged NEWLEADER measure our silence from then on. */
   #ping(): void {
-    const links = Array.from(this.#learners.values(), ({ phase, link }) => (phase === 'following' ? link : null))
-    const pinged = links.filter((link) => link !== null)
+    const pinged: LinkNumber[] = []
+    for (const { phase, link } of this.#learners) if (phase === 'following') pinged.push(link)
     if (pinged.length > 0)
       this.#effects.push({ type: 'forward', links: pinged, packet: packet(PacketType.ping, this.#proposedZxid) })
   }
 
   /** Before it is in office a leader whose quorum falls apart again makes way at once, rather than wait for it. */
   #judgeLoss(): void {
-    const { quorum } = this.#options
-    if (this.#phase === 'promising' || this.#phase === 'synchronising') {
-      const known = this.#voters(({ phase }) => phase !== 'greeting')
-      if (!quorum.containsQuorum(known)) this.#end('its followers have left before it was in office')
-    }
-  }
-
-  /** Itself and the voters among the learners of which `holds`. */
-  #voters(holds: (learner: LearnerState) => boolean): Set<number> {
-    const sids = new Set([this.#options.sid])
-    for (const learner of this.#learners.values()) if (this.#isVoter(learner) && holds(learner)) sids.add(learner.sid)
-    return sids
-  }
-
-  #isVoter({ role, sid }: LearnerState): boolean {
-    return role === 'follower' && this.#options.quorum.isVoter(sid)
-  }
-
-  #listLinks(): void {
-    const listed = Array.from(this.#learners.values()).filter(
-      ({ phase }) => phase === 'following' || (phase === 'synchronising' && !this.#faults.forgetDuringSynchronisation),
-    )
-    this.#followers = listed.filter(({ role }) => role === 'follower').map(({ link }) => link)
-    this.#observers = listed.filter(({ role }) => role === 'observer').map(({ link }) => link)
+    if (this.#phase !== 'promising' && this.#phase !== 'synchronising') return
+    if (this.#learners.isQuorum(({ phase }) => phase !== 'greeting')) return
+    this.#end('its followers have left before it was in office')
   }
 
   #enter(phase: 'promising' | 'synchronising' | 'broadcast', nowMs: number): void {
@@ -649,14 +505,9 @@ export class Leader {
   }
 
   #disconnect(learner: LearnerState, reason: string): void {
-    this.#forget(learner)
+    this.#learners.remove(learner)
     this.#effects.push({ type: 'disconnect', link: learner.link, reason })
     this.#judgeLoss()
-  }
-
-  #forget(learner: LearnerState): void {
-    this.#learners.delete(learner.link)
-    this.#listLinks()
   }
 
   #end(reason: string): void {

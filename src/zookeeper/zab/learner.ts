@@ -18,7 +18,7 @@
  * Source: Learner.registerWithLeader and syncWithLeader, Follower.processPacket, Observer.processPacket.
  */
 import { assert, MalformedBytesError } from '#base'
-import { LoggedTxn, counterOf, epochOf, follows, hexLong, zxidOf } from '#zookeeper/protocol'
+import { LoggedTxn, counterOf, epochOf, follows, hexLong, zxidOf, type LoggedBytes } from '#zookeeper/protocol'
 
 import { NO_ENSEMBLE_FAULTS, type EnsembleFaults } from './faults.ts'
 import {
@@ -56,9 +56,7 @@ export interface LearnerOptions {
 }
 
 /** A transaction, and how it is logged. */
-export interface Proposal {
-  readonly zxid: bigint
-  readonly bytes: Uint8Array
+export interface Proposal extends LoggedBytes {
   readonly logged: LoggedTxn
 }
 

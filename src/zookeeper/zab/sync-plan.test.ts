@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { follows } from '#zookeeper/protocol'
+import { follows, type LoggedBytes } from '#zookeeper/protocol'
 
-import { syncPlan, type LoggedBytes } from './sync-plan.ts'
+import { syncPlan } from './sync-plan.ts'
 
 const zxid = (epoch: number, counter: number): bigint => (BigInt(epoch) << 32n) | BigInt(counter)
 const at = (id: bigint): LoggedBytes => ({ zxid: id, bytes: new Uint8Array(0) })

@@ -18,13 +18,7 @@
  * for who has nothing, which is how a learner asks for a snapshot.
  * Source: LearnerHandler.syncFollower and queueCommittedProposals.
  */
-import { counterOf, epochOf, follows } from '#zookeeper/protocol'
-
-/** A transaction as it is logged. */
-export interface LoggedBytes {
-  readonly zxid: bigint
-  readonly bytes: Uint8Array
-}
+import { counterOf, epochOf, follows, type LoggedBytes } from '#zookeeper/protocol'
 
 export interface History {
   /** The last transaction that took effect, or the beginning of an epoch. */

@@ -16,6 +16,7 @@ import {
 import { hexLong } from '#zookeeper/protocol'
 
 import type { EnsembleMember } from '../ensemble-config.ts'
+import { Effects } from './effects.ts'
 import type { LearnerOffice, TermContext } from './office.ts'
 import { PacketSocket } from './packet-socket.ts'
 
@@ -36,11 +37,11 @@ export class LearnerTerm {
   readonly #role: LearnerRole
   readonly #abort = new AbortController()
   #machine: Learner | null = null
+  #effects: Effects<LearnerEffect> | null = null
   #link: PacketSocket | null = null
   #office: LearnerOffice | null = null
   #connectedMs = 0
   #isOver = false
-  #isDraining = false
   #timer: Timer | null = null
   /** ms that the process stood still: silence that the leader is not blamed for. */
   #stalledMs = 0
@@ -140,25 +141,27 @@ export class LearnerTerm {
       this.#now(),
     )
     this.#machine = machine
+    const effects = new Effects(machine, (effect: LearnerEffect) => this.#carryOut(effect))
+    this.#effects = effects
     replica.onSynced = (zxid) => {
       machine.onLogged(zxid, this.#now())
-      this.#drain()
+      effects.drain()
     }
     this.#timer = this.#nextTick()
     link.start({
       onPacket: (received) => {
         machine.onPacket(received, this.#now())
-        this.#drain()
+        effects.drain()
       },
       onHeard: () => machine.onHeard(this.#now()),
       onClose: (error) => {
         machine.onDisconnected(
           `the connection to server ${this.#leader.sid} has ended${error === null ? '' : `: ${error.message}`}`,
         )
-        this.#drain()
+        effects.drain()
       },
     })
-    this.#drain()
+    effects.drain()
     return undefined
   }
 
@@ -172,20 +175,8 @@ export class LearnerTerm {
       this.#timer = this.#nextTick()
       if (this.#isBusy) this.#machine!.onHeard(this.#now())
       this.#machine!.onTick(this.#now())
-      this.#drain()
+      this.#effects!.drain()
     })
-  }
-
-  #drain(): void {
-    if (this.#isDraining) return
-    this.#isDraining = true
-    const machine = this.#machine!
-    try {
-      for (let effects = machine.takeEffects(); effects.length > 0; effects = machine.takeEffects())
-        for (const effect of effects) this.#carryOut(effect)
-    } finally {
-      this.#isDraining = false
-    }
   }
 
   #carryOut(effect: LearnerEffect): void {
@@ -314,7 +305,7 @@ export class LearnerTerm {
     this.#snapshotWantedIn = null
     this.#isBusy = false
     this.#machine!.onSynchronised(this.#context.replica.lastLoggedZxid, zxid, this.#now())
-    this.#drain()
+    this.#effects!.drain()
     this.#link!.release()
   }
 
@@ -324,7 +315,7 @@ export class LearnerTerm {
       () => {
         if (this.#isOver) return
         then()
-        this.#drain()
+        this.#effects!.drain()
       },
       (error: unknown) => {
         this.#context.server.failed(error instanceof Error ? error : new Error(messageOf(error)))

@@ -4,7 +4,7 @@
  */
 import { ByteWriter, encodeUtf8 } from '#base'
 import type { Socket, Timer } from '#platform'
-import { LoggedTxn, hexLong, zxidOf } from '#zookeeper/protocol'
+import { LoggedTxn, hexLong, zxidOf, type LoggedBytes } from '#zookeeper/protocol'
 import {
   Leader,
   PacketType,
@@ -14,10 +14,10 @@ import {
   syncPlan,
   writePacket,
   type LeaderEffect,
-  type LoggedBytes,
 } from '#zookeeper/zab'
 
 import { ProposalTimes } from '../metrics/proposal-times.ts'
+import { Effects } from './effects.ts'
 import type { LeaderOffice, LearnerPort, LearnerView, TermContext } from './office.ts'
 import { PacketSocket } from './packet-socket.ts'
 
@@ -62,6 +62,7 @@ export class LeaderTerm {
   readonly ended: Promise<string>
   readonly #context: TermContext
   readonly #machine: Leader
+  readonly #effects: Effects<LeaderEffect>
   readonly #links = new Map<number, LearnerLink>()
   /** Those of them that have not said who they are, oldest first. */
   readonly #strangers = new Set<LearnerLink>()
@@ -69,7 +70,6 @@ export class LeaderTerm {
   #lastLink = 0
   #office: LeaderOffice | null = null
   #isOver = false
-  #isDraining = false
   #timer: Timer
   /** ms that the process stood still: silence that nobody is blamed for. */
   #stalledMs = 0
@@ -100,12 +100,13 @@ export class LeaderTerm {
       },
       this.#now(),
     )
+    this.#effects = new Effects(this.#machine, (effect) => this.#carryOut(effect))
     replica.onSynced = (zxid) => {
       this.#machine.onLogged(zxid)
-      this.#drain()
+      this.#effects.drain()
     }
     this.#timer = this.#nextTick()
-    this.#drain()
+    this.#effects.drain()
   }
 
   get machine(): Leader {
@@ -134,7 +135,7 @@ export class LeaderTerm {
         if (this.#strangers.delete(link)) link.socket.packetBytesMax = LEARNER_PACKET_BYTES_MAX
         if (received.type === PacketType.ack) this.#times.onAcknowledged(link.sid, received.zxid, this.#now())
         this.#machine.onPacket(number, received, this.#now())
-        this.#drain()
+        this.#effects.drain()
       },
       onHeard: () => this.#machine.onProgress(number, this.#now()),
       onProgress: () => this.#machine.onProgress(number, this.#now()),
@@ -145,12 +146,12 @@ export class LeaderTerm {
 
   onVoterLooksAnew(): void {
     this.#machine.onVoterLooksAnew(this.#now())
-    this.#drain()
+    this.#effects.drain()
   }
 
   end(reason: string): void {
     this.#machine.stepDown(reason)
-    this.#drain()
+    this.#effects.drain()
   }
 
   learners(): LearnerView[] {
@@ -182,7 +183,7 @@ export class LeaderTerm {
       this.#stalledMs += lateMs
       this.#timer = this.#nextTick()
       this.#machine.onTick(this.#now())
-      this.#drain()
+      this.#effects.drain()
     })
   }
 
@@ -193,19 +194,7 @@ export class LeaderTerm {
       `the connection of ${this.#nameOf(link)} has ended${error === null ? '' : `: ${error.message}`}`,
     )
     this.#machine.onDisconnected(link.number)
-    this.#drain()
-  }
-
-  /** Effects may cause further ones, which come after all that were there before. */
-  #drain(): void {
-    if (this.#isDraining) return
-    this.#isDraining = true
-    try {
-      for (let effects = this.#machine.takeEffects(); effects.length > 0; effects = this.#machine.takeEffects())
-        for (const effect of effects) this.#carryOut(effect)
-    } finally {
-      this.#isDraining = false
-    }
+    this.#effects.drain()
   }
 
   #carryOut(effect: LeaderEffect): void {
@@ -277,11 +266,11 @@ export class LeaderTerm {
       firstZxid: zxidOf(epoch),
       propose: (logged) => {
         machine.propose(logged, LoggedTxn.encode(logged), this.#now())
-        this.#drain()
+        this.#effects.drain()
       },
       sync: (ready) => {
         machine.sync(ready)
-        this.#drain()
+        this.#effects.drain()
       },
       stepDown: (reason) => this.end(reason),
       learners: () => this.learners(),
@@ -329,7 +318,7 @@ export class LeaderTerm {
     this.#writing = written.then(
       () => {
         then()
-        this.#drain()
+        this.#effects.drain()
       },
       (error: unknown) => server.failed(error instanceof Error ? error : new Error(String(error))),
     )
