@@ -320,17 +320,18 @@ export class ByteWriter {
    */
   chunks(): Uint8Array[] {
     this.#closeChunk()
-    if (this.#buffer === slab && this.#limit === slabUsed) slabUsed = this.#position
-    this.#limit = this.#position
+    this.#giveBack()
     return this.#chunks
   }
 
   /** Everything written, as one array of its own, or the one large payload if it is all. The writer must not be used afterwards. */
   toBytes(): Uint8Array {
-    const chunks = this.chunks()
-    const [only] = chunks
-    if (chunks.length !== 1 || only!.buffer !== this.#buffer.buffer) return concatBytes(chunks)
-    return only!.slice()
+    if (this.#chunks.length === 0) {
+      const all = this.#buffer.slice(this.#chunkStart, this.#position)
+      this.#giveBack()
+      return all
+    }
+    return concatBytes(this.chunks())
   }
 
   /**
@@ -342,6 +343,12 @@ export class ByteWriter {
     if (at + length > this.#limit) return this.#grow(length)
     this.#position = at + length
     return at
+  }
+
+  /** What it claimed of the slab and did not write is the next writer's. */
+  #giveBack(): void {
+    if (this.#buffer === slab && this.#limit === slabUsed) slabUsed = this.#position
+    this.#limit = this.#position
   }
 
   #grow(length: number): number {

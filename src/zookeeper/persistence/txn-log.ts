@@ -48,6 +48,7 @@ export interface TxnLogEvents {
 /** Entries that go to the disk together. */
 class Group {
   #bytes = new Uint8Array(GROUP_BUFFER_BYTES)
+  #view = new DataView(this.#bytes.buffer)
   #length = 0
   count = 0
   firstZxid = 0n
@@ -63,10 +64,9 @@ class Group {
 
   add(zxid: bigint, bytes: Uint8Array): void {
     const at = this.#claim(bytes.length + ENTRY_OVERHEAD_BYTES)
-    const view = new DataView(this.#bytes.buffer, at, 12)
-    view.setUint32(0, 0)
-    view.setUint32(4, adler32(bytes))
-    view.setInt32(8, bytes.length)
+    this.#view.setUint32(at, 0)
+    this.#view.setUint32(at + 4, adler32(bytes))
+    this.#view.setInt32(at + 8, bytes.length)
     this.#bytes.set(bytes, at + 12)
     this.#bytes[at + 12 + bytes.length] = ENTRY_END
     this.count++
@@ -77,7 +77,12 @@ class Group {
   clear(): void {
     this.#length = 0
     this.count = 0
-    if (this.#bytes.length > GROUP_BUFFER_KEPT_MAX) this.#bytes = new Uint8Array(GROUP_BUFFER_BYTES)
+    if (this.#bytes.length > GROUP_BUFFER_KEPT_MAX) this.#writeInto(new Uint8Array(GROUP_BUFFER_BYTES))
+  }
+
+  #writeInto(bytes: Uint8Array<ArrayBuffer>): void {
+    this.#bytes = bytes
+    this.#view = new DataView(bytes.buffer)
   }
 
   #claim(size: number): number {
@@ -85,7 +90,7 @@ class Group {
     if (at + size > this.#bytes.length) {
       const larger = new Uint8Array(Math.max(this.#bytes.length * 2, at + size))
       larger.set(this.content)
-      this.#bytes = larger
+      this.#writeInto(larger)
     }
     this.#length = at + size
     return at

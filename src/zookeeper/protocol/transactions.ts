@@ -174,6 +174,9 @@ function readSimple(reader: ByteReader, type: number): SimpleTxn {
   }
 }
 
+/** Room for a transaction: most need a part of it, and larger data is not copied into it. */
+const TXN_BYTES = 1024
+
 /** In a log a header, the body, and from 3.6 on a digest that may be absent. */
 export interface LoggedTxn {
   header: TxnHeader
@@ -194,7 +197,7 @@ export const LoggedTxn: RecordCodec<LoggedTxn> = {
     if (digest !== null) TxnDigest.write(writer, digest)
   },
   encode(logged) {
-    const writer = new ByteWriter()
+    const writer = new ByteWriter(TXN_BYTES)
     LoggedTxn.write(writer, logged)
     return writer.toBytes()
   },

@@ -31,6 +31,7 @@ import {
   type SharedAcl,
   type WatchEvent,
   type Watcher,
+  type Write,
   type WriteBody,
 } from '#zookeeper/tree'
 
@@ -53,12 +54,35 @@ const LENGTH_BYTES = 4
 const NO_ZXID = -1n
 
 /** A request that has not been answered. */
-interface Pending {
+class Pending {
   readonly xid: number
   readonly type: number
   readonly receivedMs: number
-  /** Answers it; null as long as it waits for its commit. */
+  /** Answers it; null as long as it waits. */
   answer: (() => void) | null
+
+  constructor(xid: number, type: number, receivedMs: number, answer: (() => void) | null) {
+    this.xid = xid
+    this.type = type
+    this.receivedMs = receivedMs
+    this.answer = answer
+  }
+}
+
+/** A write that waits for its commit. One object for all that has to be remembered of it: there may be thousands. */
+class PendingWrite extends Pending implements Waiter {
+  readonly write: Write
+  readonly #connection: ClientConnection
+
+  constructor(connection: ClientConnection, write: Write, receivedMs: number) {
+    super(write.cxid, write.body.type, receivedMs, null)
+    this.write = write
+    this.#connection = connection
+  }
+
+  onCommitted(logged: LoggedTxn, applied: Applied): void {
+    this.#connection.onCommitted(this, logged, applied)
+  }
 }
 
 export class ClientConnection implements FramedHandler, Watcher {
@@ -183,10 +207,10 @@ export class ClientConnection implements FramedHandler, Watcher {
     const { config, security } = this.#host
     const { ids } = this.#authentication
     if (acl !== null && !config.skipAcl && !permits(acl, Perms.READ, ids, security.aclRules)) return
-    const writer = new ByteWriter(64 + event.path.length)
+    const writer = frameWriter(64 + event.path.length)
     ReplyHeader.write(writer, { xid: ReservedXid.notification, zxid: event.zxid, err: ZkErrorCode.OK })
     WatcherEvent.write(writer, { type: event.type, state: KeeperState.syncConnected, path: event.path })
-    this.#host.metrics.watchBytes.add(writer.length)
+    this.#host.metrics.watchBytes.add(writer.length - LENGTH_BYTES)
     this.#send(writer)
   }
 
@@ -214,7 +238,7 @@ export class ClientConnection implements FramedHandler, Watcher {
   #openSession(): void {
     this.#sessionId = this.#host.newSessionId()
     this.#host.attach(this)
-    this.#submit(0, { type: OpCode.createSession, timeOut: this.#timeoutMs }, null, () => this.#welcome())
+    this.#submit(0, { type: OpCode.createSession, timeOut: this.#timeoutMs }, null)
   }
 
   /** Requests that come before a leader has answered queue up behind it; on their way to it they come after the question. */
@@ -222,7 +246,7 @@ export class ClientConnection implements FramedHandler, Watcher {
     this.#sessionId = sessionId
     const isAlive = isPasswordOf(sessionId, password) && term.sessions.reopen(sessionId, this.#timeoutMs)
     if (typeof isAlive === 'boolean') return this.#finishReopening(isAlive)
-    const pending: Pending = { xid: 0, type: OpCode.createSession, receivedMs: this.#host.now(), answer: null }
+    const pending = new Pending(0, OpCode.createSession, this.#host.now(), null)
     this.#pending.push(pending)
     this.#host.admission.enter(this)
     isAlive.then(
@@ -253,7 +277,7 @@ export class ClientConnection implements FramedHandler, Watcher {
   }
 
   #sendConnectResponse(timeOut: number, sessionId: bigint, passwd: Uint8Array): void {
-    const writer = new ByteWriter(64)
+    const writer = frameWriter(64)
     const readOnly = this.#knowsReadOnly ? this.#host.term?.role === 'read-only' : null
     ConnectResponse.write(writer, { protocolVersion: 0, timeOut, sessionId, passwd, readOnly })
     this.#send(writer)
@@ -295,30 +319,32 @@ export class ClientConnection implements FramedHandler, Watcher {
     const write = decodeWrite(type, reader)
     if (write !== null) {
       const request = term.commitLog.forwards ? reader.bytes.slice(start, reader.end) : null
-      return this.#submit(xid, write, request, null)
+      return this.#submit(xid, write, request)
     }
     const read = prepareRead(type, reader)
     if (read !== null) return this.#enqueue(xid, type, () => this.#read(xid, read))
     return this.#refuseType(xid, type)
   }
 
-  #submit(xid: number, body: WriteBody, request: Uint8Array | null, whenFine: (() => void) | null): void {
-    const pending: Pending = { xid, type: body.type, receivedMs: this.#host.now(), answer: null }
+  #submit(xid: number, body: WriteBody, request: Uint8Array | null): void {
+    const write: Write = { sessionId: this.#sessionId, cxid: xid, ids: this.#authentication.ids, owner: OWN, body }
+    const pending = new PendingWrite(this, write, this.#host.now())
     this.#pending.push(pending)
     this.#host.admission.enter(this)
-    const write = { sessionId: this.#sessionId, cxid: xid, ids: this.#authentication.ids, owner: OWN, body }
-    const waiter: Waiter = {
-      onCommitted: (logged, applied) => {
-        this.#host.audit?.written({ ...write, ip: plainAddress(this.#connection.remoteHost) }, body, applied)
-        pending.answer = whenFine ?? (() => this.#answerWrite(xid, body.type, logged, applied))
-        this.#answerInOrder()
-      },
-    }
-    this.#host.term?.commitLog.submit(write, waiter, request)
+    this.#host.term?.commitLog.submit(write, pending, request)
+  }
+
+  /** A write of this connection is committed; it is answered in its turn. */
+  onCommitted(pending: PendingWrite, logged: LoggedTxn, applied: Applied): void {
+    const { write, xid, type } = pending
+    this.#host.audit?.written({ ...write, ip: plainAddress(this.#connection.remoteHost) }, write.body, applied)
+    pending.answer =
+      type === OpCode.createSession ? () => this.#welcome() : () => this.#answerWrite(xid, type, logged, applied)
+    this.#answerInOrder()
   }
 
   #enqueue(xid: number, type: number, answer: () => void): void {
-    this.#pending.push({ xid, type, receivedMs: this.#host.now(), answer })
+    this.#pending.push(new Pending(xid, type, this.#host.now(), answer))
     this.#host.admission.enter(this)
     if (this.#pending.length === 1) this.#answerInOrder()
   }
@@ -380,7 +406,7 @@ export class ClientConnection implements FramedHandler, Watcher {
   /** Answered when everything that any client handed in before is committed. */
   #sync(term: Term, xid: number, reader: ByteReader): void {
     const { path } = operations.sync.request.read(reader)
-    const pending: Pending = { xid, type: OpCode.sync, receivedMs: this.#host.now(), answer: null }
+    const pending = new Pending(xid, OpCode.sync, this.#host.now(), null)
     this.#pending.push(pending)
     this.#host.admission.enter(this)
     term.commitLog.sync({ sessionId: this.#sessionId, cxid: xid, ids: this.#authentication.ids, path }, () => {
@@ -432,7 +458,7 @@ export class ClientConnection implements FramedHandler, Watcher {
   }
 
   #replyWriter(xid: number, zxid: bigint, err: number): ByteWriter {
-    const writer = new ByteWriter(128)
+    const writer = frameWriter(128)
     writer.int32(xid)
     writer.bigint64(zxid)
     writer.int32(err)
@@ -440,12 +466,26 @@ export class ClientConnection implements FramedHandler, Watcher {
   }
 
   #send(writer: ByteWriter): void {
+    const length = writer.length - LENGTH_BYTES
     this.traffic.sent++
     this.#host.stats.sent++
-    this.#host.responses.add(writer.length)
-    this.#host.metrics.responseBytes.add(writer.length)
-    this.#connection.send(writer.chunks())
+    this.#host.responses.add(length)
+    this.#host.metrics.responseBytes.add(length)
+    const chunks = writer.chunks()
+    const first = chunks[0]!
+    first[0] = length >>> 24
+    first[1] = length >>> 16
+    first[2] = length >>> 8
+    first[3] = length
+    this.#connection.sendRaw(chunks)
   }
+}
+
+/** With room for the length that goes before an answer: a piece of its own would cost more than most answers. */
+function frameWriter(bodyBytes: number): ByteWriter {
+  const writer = new ByteWriter(LENGTH_BYTES + bodyBytes)
+  writer.int32(0)
+  return writer
 }
 
 /** IPv4 as people and ACLs write it, also where the socket speaks IPv6. */

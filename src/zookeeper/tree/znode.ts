@@ -100,6 +100,8 @@ const STAT_BYTES = 60
 /** Path, data and stat lie here one after the other, so that one call digests them: most nodes are small. */
 const scratch = new Uint8Array(4096)
 const scratchView = new DataView(scratch.buffer)
+/** The first so many bytes of it, by their number: most nodes have one of a few lengths. */
+const scratchStarts: (Uint8Array | undefined)[] = []
 const utf8Encoder = new TextEncoder()
 
 /**
@@ -116,14 +118,18 @@ export function digestOf(path: string, node: Digested): number {
   if (data !== null) scratch.set(data, end)
   end += dataBytes
   writeStat(end, node)
-  return crc32(scratch.subarray(0, end + STAT_BYTES))
+  return crc32(scratchStart(end + STAT_BYTES))
+}
+
+function scratchStart(length: number): Uint8Array {
+  return (scratchStarts[length] ??= scratch.subarray(0, length))
 }
 
 function digestOfLarge(path: string, node: Digested): number {
   let crc = crc32(path)
   if (node.data !== null) crc = crc32(node.data, crc)
   writeStat(0, node)
-  return crc32(scratch.subarray(0, STAT_BYTES), crc)
+  return crc32(scratchStart(STAT_BYTES), crc)
 }
 
 /** Returns where it ends. */
