@@ -1,3 +1,4 @@
+import { toHex } from '#base'
 import { CoordinatorRuntime, partitionFor, type CoordinatorLog, type Moment, type ReplyTo } from '#coordinator'
 import type { Clock, Logger, Random, Timer } from '#platform'
 import { ErrorCode } from '#protocol'
@@ -308,8 +309,7 @@ export class GroupCoordinator {
     const bytes = this.#options.random.bytes(16)
     bytes[6] = (bytes[6]! & 0x0f) | 0x40
     bytes[8] = (bytes[8]! & 0x3f) | 0x80
-    const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
-    return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
+    return toHex(bytes).replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5')
   }
 }
 

@@ -22,7 +22,7 @@ const WITHOUT_EFFECT: readonly RegExp[] = [
   /^(?:advancedFlowControlEnabled|enableEagerACLCheck|digest\.enabled|serializeLastProcessedZxid\.enabled)$/,
   /^(?:largeRequest\w+|outstandingHandshake\.limit|jute\.maxbuffer\.extrasize|db\.autocreate)$/,
   /^(?:forward_learner_requests_to_commit_processor_disabled|follower\.skipLearnerRequestToNextProcessor)$/,
-  /^(?:localSessionsEnabled|localSessionsUpgradingEnabled|emulate353TTLNodes|reconfigEnabled)$/,
+  /^(?:localSessionsEnabled|localSessionsUpgradingEnabled|emulate353TTLNodes|reconfigEnabled|syncEnabled)$/,
   /^(?:IPAuthenticationProvider\.usexforwardedfor|ensembleAuthName|ssl\.sslProvider|sasl\..*|quorum\.auth\.kerberos\..*)$/,
   /^(?:metricsProvider|admin)\.(?!forceHttps$|needClientAuth$)/,
 ]
@@ -39,6 +39,8 @@ const HARMLESS: Readonly<Record<string, readonly string[]>> = {
   'admin.needClientAuth': ['false'],
   reconfigEnabled: ['false'],
   localSessionsEnabled: ['false'],
+  // An observer's log is written in any case.
+  syncEnabled: ['true'],
   'multiAddress.enabled': ['false'],
   'snapshot.compression.method': ['none', ''],
 }

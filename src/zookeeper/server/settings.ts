@@ -182,7 +182,6 @@ export const ENSEMBLE_SETTINGS = {
     { default: 3, min: 0 },
   ),
   leaderServes: flag('leaderServes', 'Whether the leader answers clients, too.', true),
-  syncEnabled: flag('syncEnabled', 'Whether an observer writes its log.', true),
   commitLogCount: integer(
     'commitLogCount',
     'Committed transactions that are kept in memory for learners that lag behind.',
