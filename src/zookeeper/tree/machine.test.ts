@@ -305,6 +305,26 @@ test('containers and TTL nodes are told apart by their owner, which nobody sees'
   assert.deepEqual([...machine.tree.containers()], [])
 })
 
+test('a container or TTL node is not reaped while a write of it is on its way', () => {
+  const machine = new Machine()
+  const reap = (path: string): WriteBody => ({ type: OpCode.deleteContainer, path })
+  machine.write({ ...create('/c', CreateMode.container), type: OpCode.createContainer })
+  machine.write({ ...create('/t', CreateMode.persistentTtl), type: OpCode.createTTL, ttl: 5000 })
+  machine.write(create('/c/child'))
+  machine.write(remove('/c/child'))
+  // Both are due by what is applied. One is written, the other made anew, and so without a child yet.
+  machine.decide(set('/t'))
+  machine.decide(remove('/c'))
+  machine.decide({ ...create('/c', CreateMode.container), type: OpCode.createContainer })
+  for (const path of ['/t', '/c']) {
+    const { txn } = machine.decide(reap(path))
+    assert.equal(txn.type === OpCode.error && txn.err, ZkErrorCode.BADVERSION)
+  }
+  machine.applyAll()
+  assert.deepEqual(machine.paths(), ['', '/c', '/t'])
+  assert.equal(machine.write(reap('/t')), 'OK')
+})
+
 test('random histories: decided ahead or one by one, replayed once or twice, the tree is the same', () => {
   for (let seed = 1; seed <= 30; seed++) {
     const random = generator(seed)
