@@ -14,12 +14,20 @@
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
 
 import { Producer } from '../src/client/index.ts'
 import { nodePlatform } from '../src/platform/node/index.ts'
-import { Cluster, KAFKA_TOOLS, type Implementation, type JavaTool, javaArguments, run } from '../test/peers/index.ts'
+import {
+  Cluster,
+  IMPLEMENTATIONS,
+  KAFKA_TOOLS,
+  type Implementation,
+  type JavaTool,
+  javaArguments,
+  run,
+} from '../test/peers/index.ts'
 import { build } from '../tools/build.ts'
+import { scriptOptions } from '../tools/options.ts'
 import { FORMS, SIZES, type Form, type Job, type Measured, type Size } from './client-work.ts'
 
 const NAMES = ['samsa', 'java', 'kafkajs', 'platformatic'] as const
@@ -31,13 +39,7 @@ const JAVA_RECORDS: Readonly<Record<Size, number>> = { 100: 1_000_000, 1024: 200
 const CLIENT_JVM = { heap: '1G', jvm: ['-XX:+UseG1GC'] }
 const FILL_BATCH = 1000
 
-const { values: options } = parseArgs({
-  options: {
-    seconds: { type: 'string', default: '2' },
-    only: { type: 'string' },
-    broker: { type: 'string' },
-  },
-})
+const options = scriptOptions({ seconds: 2, only: NAMES, broker: IMPLEMENTATIONS })
 
 type Figures = Map<string, Measured>
 
@@ -45,7 +47,7 @@ async function main(): Promise<void> {
   process.env['SAMSA_BUILT'] = '1'
   await build()
   const names = NAMES.filter((name) => options.only === undefined || options.only === name)
-  for (const implementation of ['apache', 'samsa'] as const) {
+  for (const implementation of IMPLEMENTATIONS) {
     if (options.broker !== undefined && options.broker !== implementation) continue
     const figures = await side(implementation, names)
     console.log(`\nagainst ${implementation === 'apache' ? "Apache's" : 'our'} broker\n${table(names, figures)}`)
@@ -91,7 +93,7 @@ async function nodeClient(client: Job['client'], bootstrapServers: string): Prom
   const child = fork(join(import.meta.dirname, 'client-work.ts'))
   child.on('message', (one) => measured.push(one as Measured))
   const filled = Object.fromEntries(SIZES.map((size) => [size, { topic: filledTopic(size), records: FILLED[size] }]))
-  const job = { client, bootstrapServers, topic: 'bench', filled, seconds: Number(options.seconds) }
+  const job = { client, bootstrapServers, topic: 'bench', filled, seconds: options.seconds }
   child.send(job)
   const [code] = (await once(child, 'exit')) as [number | null]
   if (code !== 0) console.log(`${client} failed; is it installed? (npm run test:compat installs it)`)

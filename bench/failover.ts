@@ -11,7 +11,6 @@
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
 
 import { Admin, Producer } from '../src/samsa-client.ts'
 import { nodePlatform } from '../src/platform/node/index.ts'
@@ -19,6 +18,7 @@ import { ZooKeeperClient } from '../src/zookeeper/client/index.ts'
 import {
   CACHE,
   Cluster,
+  IMPLEMENTATIONS,
   ROOT,
   Wire,
   metadata,
@@ -28,6 +28,7 @@ import {
   type Server,
 } from '../test/peers/index.ts'
 import { build } from '../tools/build.ts'
+import { scriptOptions } from '../tools/options.ts'
 import { quiet } from './gate.ts'
 import { writeBetween } from './report.ts'
 
@@ -40,9 +41,7 @@ const POLL_MS = 5
 const BEGIN = '<!-- Written by `node bench/failover.ts`; changes here are overwritten. -->'
 const END = '<!-- End of what `node bench/failover.ts` writes. -->'
 
-const { values: options } = parseArgs({
-  options: { rounds: { type: 'string', default: '5' }, only: { type: 'string' } },
-})
+const options = scriptOptions({ rounds: 5, only: IMPLEMENTATIONS })
 
 /** ms by what was measured, one for each round. */
 type Figures = Map<string, number[]>
@@ -61,12 +60,11 @@ const ROWS = [
 async function main(): Promise<void> {
   process.env['SAMSA_BUILT'] = '1'
   await build()
-  const rounds = Number(options.rounds)
   const all = new Map<Implementation, Figures>()
-  for (const implementation of ['apache', 'samsa'] as const) {
+  for (const implementation of IMPLEMENTATIONS) {
     if (options.only !== undefined && options.only !== implementation) continue
     await quiet()
-    const figures = await measure(implementation, rounds)
+    const figures = await measure(implementation, options.rounds)
     all.set(implementation, figures)
     for (const [row, ms] of figures)
       console.log(`${implementation}\t${row}\t${ms.map((each) => each.toFixed(0)).join(' ')}`)

@@ -10,11 +10,12 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
 
 import { nodePlatform } from '#platform/node'
 import { RecordBatchBuilder } from '#protocol/records'
 import { LogManager, logConfig, type Log } from '#storage'
+
+import { scriptOptions } from '../tools/options.ts'
 
 interface Point {
   name: string
@@ -35,8 +36,7 @@ const POINTS: Point[] = [
 /** Of each producer, before its sequences begin anew: more than caches hold. */
 const BATCHES = 512
 
-const { values } = parseArgs({ options: { seconds: { type: 'string', default: '3' } } })
-const SECONDS = Number(values.seconds)
+const { seconds: SECONDS } = scriptOptions({ seconds: 3 })
 
 async function measure(point: Point, seconds: number) {
   const directory = mkdtempSync(join(tmpdir(), 'samsa-bench-log-'))

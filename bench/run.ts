@@ -11,7 +11,6 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { cpus, tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { parseArgs } from 'node:util'
 
 import {
   CACHE,
@@ -26,6 +25,7 @@ import {
 } from '../test/peers/index.ts'
 import { install } from '../test/peers/install.ts'
 import { build } from '../tools/build.ts'
+import { scriptOptions } from '../tools/options.ts'
 import { gated } from './gate.ts'
 import { type Figures, type Side, type Sizes, brokerResident, ms, pointsOf, median, removeTopic } from './points.ts'
 import { type Result, type Row, table, writeDocument } from './report.ts'
@@ -36,14 +36,12 @@ const RESULT_PATH = join(CACHE, 'bench/result.json')
 const START_REPEATS = 3
 const BROKER_HEAP = '1G'
 
-const { values: options } = parseArgs({
-  options: {
-    quick: { type: 'boolean', default: false },
-    ungated: { type: 'boolean', default: false },
-    samsa: { type: 'boolean', default: false },
-    report: { type: 'boolean', default: false },
-    brokers: { type: 'string' },
-  },
+const options = scriptOptions({
+  quick: false,
+  ungated: false,
+  samsa: false,
+  report: false,
+  brokers: ['1', '3'],
 })
 const sizes = options.quick ? QUICK : FULL
 const implementations: Implementation[] = options.samsa ? ['samsa'] : ['apache', 'samsa']

@@ -14,10 +14,9 @@
  * client, a write is one sync (three servers: a round trip and one sync, for they sync side by side). With 1,600 under
  * way one sync of 1 ms carries hundreds of them, so the limit is the processor, not the disk.
  */
-import { parseArgs } from 'node:util'
-
 import {
   Ensemble,
+  IMPLEMENTATIONS,
   type Implementation,
   ZooKeeperWire,
   createRequest,
@@ -27,6 +26,7 @@ import {
 import { setRequest, until, usageOf } from '../test/peers/index.ts'
 import { install } from '../test/peers/install.ts'
 import { build } from '../tools/build.ts'
+import { scriptOptions } from '../tools/options.ts'
 import { gated } from './gate.ts'
 import { median } from './points.ts'
 import { type Figure, type Point, remember, summary, writeZooKeeper } from './zookeeper-report.ts'
@@ -49,19 +49,17 @@ const START_REPEATS = 3
 const HEAP = '512M'
 const MIB = 2 ** 20
 
-const { values: options } = parseArgs({
-  options: {
-    servers: { type: 'string', default: '1,3' },
-    loads: { type: 'string', default: LOADS.map(({ name }) => name).join(',') },
-    bytes: { type: 'string', default: '100,1024' },
-    only: { type: 'string' },
-    quick: { type: 'boolean', default: false },
-    report: { type: 'boolean', default: false },
-    ungated: { type: 'boolean', default: false },
-    source: { type: 'boolean', default: false },
-  },
+const options = scriptOptions({
+  servers: '1,3',
+  loads: LOADS.map(({ name }) => name).join(','),
+  bytes: '100,1024',
+  only: IMPLEMENTATIONS,
+  quick: false,
+  report: false,
+  ungated: false,
+  source: false,
 })
-const sides: Implementation[] = options.only === undefined ? ['apache', 'samsa'] : [options.only as Implementation]
+const sides: readonly Implementation[] = options.only === undefined ? IMPLEMENTATIONS : [options.only]
 const loads = LOADS.filter(({ name }) => options.loads.split(',').includes(name))
 
 if (options.report) writeZooKeeper()

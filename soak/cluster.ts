@@ -8,9 +8,6 @@
  * Record n of a partition must lie at offset n and reach the consumer after record n − 1; afterwards the replicas' files are equal. Tells
  * for how long a partition took no record, by kind of disturbance; the brokers' session timeout, six seconds, is part of that.
  */
-import { readFileSync, readdirSync } from 'node:fs'
-import { join } from 'node:path'
-
 import { Cluster, sleep, until, type Server } from '../test/peers/index.ts'
 import { ClientWatch } from './client-watch.ts'
 import type { SoakOptions } from './clients.ts'
@@ -51,7 +48,7 @@ export async function soakCluster({ minutes, rate }: SoakOptions): Promise<numbe
     faults.push(...last.faults)
     if (!last.isComplete) faults.push('not everything was acknowledged and consumed')
     await Promise.all(cluster.brokers.map((server) => server.stop(60_000)))
-    faults.push(...differences(cluster))
+    faults.push(...cluster.differing([TOPIC], PARTITIONS).map((name) => `the replicas of ${name} differ`))
     disturbance.print()
     console.log(
       `${last.sent} sent, ${last.acknowledged} acknowledged, ${last.consumed} consumed, ${last.redelivered} given again`,
@@ -193,20 +190,4 @@ class Disturbance {
     await sleep(LONG_MS)
     for (const other of others) await this.#networks!.unblock(id, other)
   }
-}
-
-/** Replicas whose files are not equal, byte for byte. */
-function differences(cluster: Cluster): string[] {
-  const names = Array.from({ length: PARTITIONS }, (_, index) => `${TOPIC}-${index}`)
-  return names
-    .filter((name) => {
-      const [first, ...others] = cluster.brokers.map(({ directory }) => logOf(join(directory, 'data', name)))
-      return !others.every((log) => log.equals(first!))
-    })
-    .map((name) => `the replicas of ${name} differ`)
-}
-
-function logOf(folder: string): Buffer {
-  const segments = readdirSync(folder).filter((name) => name.endsWith('.log'))
-  return Buffer.concat(segments.sort().map((name) => readFileSync(join(folder, name))))
 }

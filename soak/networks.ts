@@ -18,7 +18,9 @@ export async function inOwnNetworks(): Promise<number | null> {
   if (spawnSync('unshare', ['-rnm', 'ip', 'link', 'add', 'bridge', 'type', 'bridge']).status !== 0) return null
   const args = ['-rnm', process.execPath, ...process.argv.slice(1)]
   const child = spawn('unshare', args, { stdio: 'inherit', env: { ...process.env, [INSIDE]: '1' } })
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => child.kill(signal))
+  // That one cleans up; this one waits for it and does not leave before.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const)
+    process.removeAllListeners(signal).on(signal, () => child.kill(signal))
   return new Promise((resolve, reject) => {
     child.on('error', reject)
     child.on('exit', (code) => resolve(code ?? 1))

@@ -2,12 +2,11 @@
  * Ensembles of ZooKeeper servers of either kind, each a process of its own on data that either kind can go on with:
  * a member may be ended in every way and started again, also as the other kind.
  */
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-import { freePorts, until } from './processes.ts'
+import { freePorts, removeFolder, temporaryFolder, until } from './processes.ts'
 import {
   HERE,
   type Implementation,
@@ -110,7 +109,7 @@ export class Ensemble {
   /** Configured, and not yet started. */
   static async prepare(options: EnsembleOptions = {}): Promise<Ensemble> {
     const implementations = options.servers ?? [TARGET, TARGET, TARGET]
-    const directory = mkdtempSync(join(tmpdir(), 'samsa-ensemble-'))
+    const directory = temporaryFolder('samsa-ensemble-')
     const ports = await freePorts(3 * implementations.length)
     const placeOf = (index: number): Place => options.places?.[index] ?? HERE
     // A server alone is no ensemble, and needs no other ports.
@@ -241,8 +240,7 @@ export class Ensemble {
   async close(): Promise<void> {
     for (const server of this.running) server.resume()
     await Promise.all(this.servers.map((server) => server.kill()))
-    if (process.env['SAMSA_KEEP'] === '1') console.log(`kept: ${this.directory}`)
-    else if (existsSync(this.directory)) rmSync(this.directory, { recursive: true, force: true })
+    removeFolder(this.directory)
   }
 }
 

@@ -11,14 +11,17 @@ export {
   freePort,
   freePorts,
   ownCpuSeconds,
+  removeFolder,
   run,
   sleep,
+  temporaryFolder,
   until,
   usageOf,
 } from './processes.ts'
 export {
   Cluster,
   type ClusterOptions,
+  IMPLEMENTATIONS,
   type Implementation,
   type Place,
   SESSION_TIMEOUT_MS,

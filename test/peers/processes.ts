@@ -1,10 +1,12 @@
 /**
- * Processes of others, each tracked from its start and ended by its pid, whatever becomes of the test. Everything has
- * a time bound: a program that hangs is killed and reported, it does not hang the run.
+ * Processes of others, each tracked from its start and ended by its pid, whatever becomes of the test; and their folders,
+ * removed likewise. Everything has a time bound: a program that hangs is killed and reported, it does not hang the run.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { closeSync, existsSync, openSync, readFileSync } from 'node:fs'
+import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
+import { constants, tmpdir } from 'node:os'
+import { join } from 'node:path'
 
 export interface Ended {
   /** Null if a signal ended it. */
@@ -39,10 +41,28 @@ export interface RunOptions extends StartOptions {
 const RUN_TIMEOUT_MS = 60_000
 
 const alive = new Set<ChildProcess>()
+const folders = new Set<string>()
 process.on('exit', () => {
   for (const child of alive) child.kill('SIGKILL')
+  for (const folder of folders) removeFolder(folder)
 })
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130))
+// The handlers stay: a second signal finds this process cleaning up and must not end it at once.
+for (const signal of ['SIGINT', 'SIGTERM'] as const)
+  process.on(signal, () => process.exit(128 + constants.signals[signal]))
+
+/** A new folder that is removed when this process ends, if not before. */
+export function temporaryFolder(prefix: string): string {
+  const folder = mkdtempSync(join(tmpdir(), prefix))
+  folders.add(folder)
+  return folder
+}
+
+/** With all that is in it, and again as long as a process that was just killed still adds to it. `SAMSA_KEEP=1` keeps it. */
+export function removeFolder(folder: string): void {
+  folders.delete(folder)
+  if (process.env['SAMSA_KEEP'] === '1') console.log(`kept: ${folder}`)
+  else rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 20 })
+}
 
 /**
  * A test process that is itself killed runs no handler. The kernel then ends its children, where this program of

@@ -3,16 +3,20 @@
  * and `zoo.cfg`, so a test says nothing about which it runs against: `SAMSA_TARGET=apache` shows that the test is
  * right, `samsa` (the default) that Samsa is.
  */
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 import { javaArguments } from './java.ts'
 import { SAMSA_BUILT, SAMSA_SOURCE } from './places.ts'
-import { Process, freePort, freePorts, until } from './processes.ts'
+import { Process, freePort, freePorts, removeFolder, temporaryFolder, until } from './processes.ts'
 import { Wire, coordinatorOf, createTopics, fetchOffsets, metadata, type Metadata, type NewTopic } from './wire.ts'
 
-export type Implementation = 'apache' | 'samsa'
+const REQUEST_TIMED_OUT = 7
+/** Of a broker of either kind, on a machine that is busy with others. */
+const START_MS_MAX = 60_000
+
+export const IMPLEMENTATIONS = ['apache', 'samsa'] as const
+export type Implementation = (typeof IMPLEMENTATIONS)[number]
 
 /** What the tests run against. */
 export const TARGET: Implementation = process.env['SAMSA_TARGET'] === 'apache' ? 'apache' : 'samsa'
@@ -197,6 +201,8 @@ export interface BrokerOptions {
   clusterSize?: number
   heap?: string
   properties?: Properties
+  /** Of this broker, whose port is given. */
+  propertiesOf?: (id: number, port: number) => Properties
   place?: Place
 }
 
@@ -221,6 +227,7 @@ export async function broker(options: BrokerOptions): Promise<Server> {
     'transaction.state.log.num.partitions': 6,
     'group.initial.rebalance.delay.ms': 0,
     ...options.properties,
+    ...options.propertiesOf?.(id, port),
   })
   const command = placed(place, brokerCommand(implementation, home, options.heap))
   return new Server(`broker-${id}`, port, home, command, place.host)
@@ -252,6 +259,8 @@ export interface ClusterOptions {
   racks?: string[]
   heap?: string
   properties?: Properties
+  /** Of one broker, whose port is given. */
+  propertiesOf?: (id: number, port: number) => Properties
   /** Of each broker, and behind them of ZooKeeper. */
   places?: readonly Place[]
 }
@@ -273,7 +282,7 @@ export class Cluster {
   static async start(options: ClusterOptions = {}): Promise<Cluster> {
     const count = options.brokers ?? options.implementations?.length ?? 3
     const implementation = options.implementation ?? TARGET
-    const directory = mkdtempSync(join(tmpdir(), 'samsa-cluster-'))
+    const directory = temporaryFolder('samsa-cluster-')
     const zookeeper =
       options.zookeeper === undefined
         ? await startZooKeeper({
@@ -296,6 +305,7 @@ export class Cluster {
           place: options.places?.[id - 1] ?? HERE,
           ...(options.heap === undefined ? {} : { heap: options.heap }),
           properties: { ...(rack === undefined ? {} : { 'broker.rack': rack }), ...options.properties },
+          ...(options.propertiesOf === undefined ? {} : { propertiesOf: options.propertiesOf }),
         }),
       )
     }
@@ -304,7 +314,7 @@ export class Cluster {
       for (const server of brokers) {
         server.start()
         // Who is there first becomes the controller.
-        if (options.implementations !== undefined) await server.accepting()
+        if (options.implementations !== undefined) await server.accepting(START_MS_MAX)
       }
       await cluster.ready()
     } catch (error) {
@@ -355,7 +365,9 @@ export class Cluster {
   async createTopic(topic: NewTopic): Promise<void> {
     const { controllerId } = await this.metadata()
     const errors = await Wire.ask(this.byId(controllerId).address, (wire) => createTopics(wire, [topic]))
-    if (errors[topic.name] !== 0) throw new Error(`topic ${topic.name}: error ${errors[topic.name]}`)
+    // Answered in time or not, it is on its way.
+    if (errors[topic.name] !== 0 && errors[topic.name] !== REQUEST_TIMED_OUT)
+      throw new Error(`topic ${topic.name}: error ${errors[topic.name]}`)
     for (const server of this.brokers.filter(({ running }) => running))
       await until(`${server.name} knows ${topic.name}`, async () => {
         const seen = await Wire.ask(server.address, (wire) => metadata(wire, [topic.name]))
@@ -388,12 +400,26 @@ export class Cluster {
     return partitions.map((wanted) => stored.find(({ partition }) => partition === wanted)?.offset ?? -1)
   }
 
+  /** Partitions whose replicas are not equal, byte for byte. Of brokers that were stopped: others may not have written all. */
+  differing(topics: readonly string[], partitions: number): string[] {
+    const names = topics.flatMap((topic) => Array.from({ length: partitions }, (_, index) => `${topic}-${index}`))
+    return names.filter((name) => {
+      const [first, ...others] = this.brokers.map(({ directory }) => segmentsOf(join(directory, 'data', name)))
+      return !others.every((segments) => segments.equals(first!))
+    })
+  }
+
   /** Brokers first: one whose ZooKeeper is gone hangs in its shutdown. Removes the data. */
   async close(): Promise<void> {
     await Promise.all(this.brokers.map((server) => server.kill()))
     await this.zookeeper?.kill()
-    rmSync(this.directory, { recursive: true, force: true })
+    removeFolder(this.directory)
   }
+}
+
+function segmentsOf(folder: string): Buffer {
+  const names = readdirSync(folder).filter((name) => name.endsWith('.log'))
+  return Buffer.concat(names.sort().map((name) => readFileSync(join(folder, name))))
 }
 
 /** `samsa up`: ensemble and brokers in one process. The brokers' ports follow each other, ZooKeeper's lies before. */

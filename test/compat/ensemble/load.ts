@@ -473,16 +473,19 @@ class Mortals {
     const platform = { ...this.#load.options.platform, network }
     // Later signs of life reach the leader with the next ping only, if there is one.
     const begunMs = performance.now()
+    let client: ZooKeeperClient | null = null
     let timeoutMs: number
     try {
-      const client = await ZooKeeperClient.connect(platform, { connect: this.#connect, sessionTimeoutMs })
+      client = await ZooKeeperClient.connect(platform, { connect: this.#connect, sessionTimeoutMs })
       await client.create(path, null, { mode: CreateMode.ephemeral })
       timeoutMs = client.sessionTimeoutMs
-      network.cut()
-      client.close().catch(() => {})
     } catch {
       // The servers were disturbed just now; what is left of it goes by itself, unseen.
-      return network.cut()
+      return
+    } finally {
+      network.cut()
+      // Nothing of it leaves this machine: it only stops trying.
+      client?.close().catch(() => {})
     }
     // The server that is watched from may lag.
     while ((await watching.retrying.exists(path)) === null) {

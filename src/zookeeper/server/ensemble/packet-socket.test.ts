@@ -201,21 +201,6 @@ test('a snapshot that breaks off is told to whoever waits for it', async () => {
   assert.ok(failure !== null)
 })
 
-test('what was sent before the end arrives', async () => {
-  const stage = await Stage.open(6)
-  const { left, right } = stage
-  await stage.at(
-    'left',
-    () => {
-      left.socket.send(ping(1n))
-      left.socket.end()
-      left.socket.send(ping(2n))
-    },
-    () => right.closed !== null,
-  )
-  assert.deepEqual(right.zxids, [1n])
-})
-
 async function sendAll(packets: readonly QuorumPacket[], write: (bytes: Uint8Array) => Promise<void>): Promise<void> {
   for (const each of packets) {
     const writer = new ByteWriter()

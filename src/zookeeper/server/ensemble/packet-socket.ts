@@ -127,15 +127,6 @@ export class PacketSocket {
     this.#reader.endSnapshot(await this.takeRaw(SNAPSHOT_SIGNATURE.length))
   }
 
-  /** Closes after what was sent. */
-  end(): void {
-    if (this.#state === 'closed') return
-    this.#flush()
-    this.#handler = null
-    this.#onClose(null)
-    this.#socket.end()
-  }
-
   destroy(error?: Error): void {
     if (this.#state === 'closed') return
     this.#onClose(error ?? null)
