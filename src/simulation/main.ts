@@ -51,7 +51,7 @@ const BREAKS: Record<string, SeedOptions> = {
 
 /** The same for ensembles. */
 const ENSEMBLE_BREAKS: Record<string, Omit<EnsembleSeedOptions, 'voters'>> = {
-  'answers-before-sync': { answersEarly: true },
+  'answers-before-sync': { settings: ['forceSync=no'] },
   'acknowledge-new-leader-early': { faults: { acknowledgeNewLeaderEarly: true } },
   'commit-without-quorum': { faults: { commitWithoutQuorum: true } },
   'commit-out-of-order': { faults: { commitOutOfOrder: true } },
@@ -62,6 +62,10 @@ const ENSEMBLE_BREAKS: Record<string, Omit<EnsembleSeedOptions, 'voters'>> = {
   'reads-go-back': { faults: { readsGoBack: true } },
   'obey-former-server': { faults: { obeyFormerServer: true } },
   'sync-alone': { faults: { syncAlone: true } },
+  'quotas-not-enforced': { settings: ['enforceQuota=false'] },
+  'skip-acl': { settings: ['skipACL=yes'] },
+  'reap-containers-unused': { settings: ['znode.container.maxNeverUsedIntervalMs=1'] },
+  'never-reap': { settings: ['znode.container.checkIntervalMs=1000000'] },
 }
 
 /** Hexadecimal digits of the commit that a seed is made of. */

@@ -1,6 +1,17 @@
+import {
+  FaultSchedule,
+  clockJump,
+  connectionsLost,
+  namesOf,
+  others,
+  pause,
+  slowDown,
+  story,
+  weighted,
+  type Fault,
+  type FaultKinds,
+} from '../fault-schedule.ts'
 import type { SimulatedProcess } from '../process.ts'
-import type { SimulatedRandom } from '../random.ts'
-import type { World } from '../world.ts'
 import type { BrokerMachine, SimulatedCluster } from './cluster.ts'
 
 export interface FaultOptions {
@@ -14,58 +25,37 @@ export interface FaultOptions {
   readonly startClient?: (process: SimulatedProcess) => void
 }
 
-/** What a fault did, and how to end it. */
-interface Fault {
-  readonly what: string
-  readonly lastsMs: number
-  end(): void
-}
-
-type FaultKind = (faults: Faults) => Fault
-
-/**
- * Makes faults at random times until it is stopped. Several may be in force at once; `stop` ends them all, and
- * the cluster has to find back on its own from there.
- */
-export class Faults {
+/** Several faults may be in force at once; `stop` ends them all, and the cluster has to find back on its own from there. */
+export class Faults extends FaultSchedule {
   readonly cluster: SimulatedCluster
-  readonly world: World
-  readonly random: SimulatedRandom
   readonly clients: readonly SimulatedProcess[]
   readonly options: FaultOptions
-  /** How often each kind happened. */
-  readonly counts = new Map<string, number>()
-  #stopped = false
+  readonly restMs = [500, 3000] as const
 
   constructor(cluster: SimulatedCluster, clients: readonly SimulatedProcess[], options: FaultOptions) {
+    super(cluster.world, options.everyMs)
     this.cluster = cluster
-    this.world = cluster.world
-    this.random = cluster.world.random.fork('faults')
     this.clients = clients
     this.options = options
   }
 
-  start(): void {
-    this.world.after(this.random.exponential(this.options.everyMs), () => {
-      if (this.#stopped) return
-      const [name, kind] = this.random.pick(this.options.startClient === undefined ? WEIGHTED : WEIGHTED_WITH_CLIENTS)
-      const fault = kind(this)
-      this.counts.set(name, (this.counts.get(name) ?? 0) + 1)
-      this.#tell(`${name}: ${fault.what} for ${fault.lastsMs.toFixed(0)} ms`)
-      this.world.after(fault.lastsMs, () => {
-        if (this.#stopped) return
-        this.#tell(`${name} ends: ${fault.what}`)
-        fault.end()
-      })
-      this.start()
-    })
+  get machines(): readonly SimulatedProcess[] {
+    return this.cluster.machines
+  }
+
+  /** Long enough for sessions to expire and replicas to leave the ISR, or not, about as often. */
+  durationMs(): number {
+    return this.random.pick([300, 1500, 4000, 8000]) * this.random.between(0.5, 1.5)
+  }
+
+  protected next(): [string, Fault] {
+    const [name, kind] = this.random.pick(this.options.startClient === undefined ? WEIGHTED : WEIGHTED_WITH_CLIENTS)
+    return [name, kind(this)]
   }
 
   /** Everything is repaired, and nothing breaks any more. */
-  stop(): void {
-    this.#stopped = true
-    this.#tell('all faults end')
-    this.world.heal()
+  override stop(): void {
+    super.stop()
     for (const machine of this.cluster.machines) {
       machine.resume()
       machine.diskConditions.slowness = 1
@@ -79,10 +69,6 @@ export class Faults {
     }
   }
 
-  get isStopped(): boolean {
-    return this.#stopped
-  }
-
   /** Brokers that run; all of them if none does. */
   broker(): BrokerMachine {
     const running = this.cluster.brokers.filter(({ process }) => process.isRunning)
@@ -93,15 +79,6 @@ export class Faults {
   controller(): BrokerMachine {
     return this.cluster.brokers.find(({ broker }) => broker?.isController === true) ?? this.broker()
   }
-
-  #tell(what: string): void {
-    this.world.logSink?.('info', `${this.world.nowMs.toFixed(3)} faults: ${what}`)
-  }
-}
-
-/** Long enough for sessions to expire and replicas to leave the ISR, or not, about as often. */
-function while_(faults: Faults): number {
-  return faults.random.pick([300, 1500, 4000, 8000]) * faults.random.between(0.5, 1.5)
 }
 
 function down(faults: Faults, machines: readonly SimulatedProcess[], losePower: boolean): Fault {
@@ -111,7 +88,7 @@ function down(faults: Faults, machines: readonly SimulatedProcess[], losePower: 
   }
   return {
     what: namesOf(machines),
-    lastsMs: while_(faults),
+    lastsMs: faults.durationMs(),
     end: () => machines.forEach((machine) => faults.cluster.start(machine)),
   }
 }
@@ -127,7 +104,7 @@ function cut(
   if (bothWays) world.cut(other, one)
   return {
     what: `${namesOf(one)} from ${namesOf(other)}`,
-    lastsMs: while_(faults),
+    lastsMs: faults.durationMs(),
     end: () => {
       world.mend(one, other)
       world.mend(other, one)
@@ -135,7 +112,7 @@ function cut(
   }
 }
 
-const KINDS: Record<string, [weight: number, kind: FaultKind]> = {
+const KINDS: FaultKinds<Faults> = {
   'broker crash': [6, (faults) => down(faults, [faults.broker().process], false)],
   'controller crash': [3, (faults) => down(faults, [faults.controller().process], false)],
   'two brokers crash': [
@@ -209,13 +186,13 @@ const KINDS: Record<string, [weight: number, kind: FaultKind]> = {
   'slow disk': [3, slowDisk],
   'disk error': [4, diskError],
   'sessions expire in a row': [3, sessionsExpire],
-  'clock jump': [2, clockJump],
+  'clock jump': [2, (faults) => clockJump(faults, faults.machines)],
   'laggard comes back': [2, laggardComesBack],
   'deposed controller': [2, deposedController],
   'bounced broker': [2, bouncedBroker],
 }
 
-const CLIENT_KINDS: Record<string, [weight: number, kind: FaultKind]> = {
+const CLIENT_KINDS: FaultKinds<Faults> = {
   'client crash': [5, clientCrash],
   'client pause': [6, (faults) => pause(faults, client(faults))],
   'client cut from broker': [
@@ -226,18 +203,12 @@ const CLIENT_KINDS: Record<string, [weight: number, kind: FaultKind]> = {
     },
   ],
   'client cut from all': [3, (faults) => cut(faults, [client(faults)], faults.cluster.machines, true)],
-  'slow client link': [4, (faults) => slowDown(faults, client(faults), faults.broker().process)],
+  'slow client link': [4, (faults) => slowDown(faults, client(faults), faults.broker().process, SLOWNESS)],
   'client connections lost': [4, (faults) => connectionsLost(faults, client(faults))],
 }
 
 const WEIGHTED = weighted(KINDS)
 const WEIGHTED_WITH_CLIENTS = [...WEIGHTED, ...weighted(CLIENT_KINDS)]
-
-function weighted(kinds: typeof KINDS): [string, FaultKind][] {
-  return Object.entries(kinds).flatMap(([name, [weight, kind]]) =>
-    Array.from({ length: weight }, (): [string, FaultKind] => [name, kind]),
-  )
-}
 
 function client(faults: Faults): SimulatedProcess {
   return faults.random.pick(faults.clients)
@@ -247,11 +218,7 @@ function client(faults: Faults): SimulatedProcess {
 function clientCrash(faults: Faults): Fault {
   const process = client(faults)
   process.crash()
-  return { what: process.name, lastsMs: while_(faults), end: () => faults.options.startClient!(process) }
-}
-
-function others(faults: Faults, process: SimulatedProcess): SimulatedProcess[] {
-  return faults.cluster.machines.filter((machine) => machine !== process)
+  return { what: process.name, lastsMs: faults.durationMs(), end: () => faults.options.startClient!(process) }
 }
 
 /** Nothing gets out of the broker, or nothing gets in. */
@@ -261,35 +228,18 @@ function halfPartition(faults: Faults): Fault {
   return faults.random.chance(0.5) ? cut(faults, [process], rest, false) : cut(faults, rest, [process], false)
 }
 
-function pause(faults: Faults, process: SimulatedProcess): Fault {
-  process.pause()
-  return { what: process.name, lastsMs: while_(faults), end: () => process.resume() }
-}
-
 function cleanStop(faults: Faults): Fault {
   const machine = faults.broker()
   faults.cluster.stopCleanly(machine)
-  return { what: machine.process.name, lastsMs: while_(faults), end: () => faults.cluster.startBroker(machine) }
+  return { what: machine.process.name, lastsMs: faults.durationMs(), end: () => faults.cluster.startBroker(machine) }
 }
+
+/** How many times slower a link becomes. */
+const SLOWNESS = [20, 200, 2000]
 
 function slowLink(faults: Faults): Fault {
   const [one, other] = faults.random.shuffled(faults.cluster.machines) as [SimulatedProcess, SimulatedProcess]
-  return slowDown(faults, one, other)
-}
-
-function slowDown(faults: Faults, one: SimulatedProcess, other: SimulatedProcess): Fault {
-  const slowness = faults.random.pick([20, 200, 2000])
-  faults.world.slowDown(one, other, slowness)
-  return {
-    what: `${one.name} and ${other.name}, ${slowness} times`,
-    lastsMs: while_(faults),
-    end: () => faults.world.slowDown(one, other, 1),
-  }
-}
-
-function connectionsLost(faults: Faults, machine: SimulatedProcess): Fault {
-  const count = faults.world.fabric.resetConnections(machine.address, null, faults.random.pick([0.3, 1]))
-  return { what: `${count} of ${machine.name}`, lastsMs: 0, end: () => {} }
+  return slowDown(faults, one, other, SLOWNESS)
 }
 
 function slowDisk(faults: Faults): Fault {
@@ -297,7 +247,7 @@ function slowDisk(faults: Faults): Fault {
   machine.diskConditions.slowness = faults.random.pick([8, 50, 500])
   return {
     what: `${machine.name}, ${machine.diskConditions.slowness} times`,
-    lastsMs: while_(faults),
+    lastsMs: faults.durationMs(),
     end: () => (machine.diskConditions.slowness = 1),
   }
 }
@@ -318,7 +268,7 @@ function diskError(faults: Faults): Fault {
   diskConditions.inject({ operation, code, path: `${directory}/`, after: random.below(4), times })
   return {
     what: `${machine.process.name}, ${directory}: ${code} at ${operation} ${times === 1 ? 'once' : 'always'}`,
-    lastsMs: while_(faults),
+    lastsMs: faults.durationMs(),
     end: () => {
       diskConditions.clearFaults()
       restartWithoutDirectories(cluster, machine)
@@ -349,28 +299,6 @@ function sessionsExpire(faults: Faults): Fault {
     [random.pick([20, 100, 500, 2000]) * random.between(0.5, 1.5), cutOff],
   ]).flat()
   return story(faults, `those of ${process.name}`, [...steps, [random.between(3200, 4500), mend]], mend)
-}
-
-function clockJump(faults: Faults): Fault {
-  const machine = faults.random.pick(faults.cluster.machines)
-  const jumpMs = faults.random.pick([-60_000, -1000, 1000, 60_000])
-  machine.wallOffsetMs += jumpMs
-  return { what: `${machine.name} by ${jumpMs} ms`, lastsMs: 0, end: () => {} }
-}
-
-/** Steps of a story that takes several faults in order; each may look how things stand. */
-function story(
-  faults: Faults,
-  what: string,
-  steps: readonly [afterMs: number, step: () => void][],
-  end: () => void,
-): Fault {
-  let atMs = 0
-  for (const [afterMs, step] of steps) {
-    atMs += afterMs
-    faults.world.after(atMs, () => faults.isStopped || step())
-  }
-  return { what, lastsMs: atMs + faults.random.between(500, 3000), end }
 }
 
 /**
@@ -493,8 +421,4 @@ function bouncedBroker(faults: Faults): Fault {
       cluster.startBroker(machine)
     },
   )
-}
-
-function namesOf(machines: readonly SimulatedProcess[]): string {
-  return machines.map(({ name }) => name).join(', ')
 }

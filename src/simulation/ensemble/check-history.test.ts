@@ -1,11 +1,21 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { OpCode, WatchEventType, ZkErrorCode } from '#zookeeper/protocol'
+import { OpCode, Perms, WatchEventType, ZkErrorCode } from '#zookeeper/protocol'
 
 import { checkHistory, type CheckOptions } from './check-history.ts'
-import type { Answer, Committed, Operation, Request, Session } from './history.ts'
-import { childrenText, dataText, statText, type StatView } from './outcome.ts'
+import {
+  isWrite,
+  type Answer,
+  type Committed,
+  type Operation,
+  type Person,
+  type Request,
+  type Session,
+  type Step,
+} from './history.ts'
+import { aclText, childrenText, createdText, dataText, statText, type StatView } from './outcome.ts'
+import { limitsText, quotaPaths } from './quota-model.ts'
 
 const STAT: StatView = {
   czxid: 0n,
@@ -13,6 +23,7 @@ const STAT: StatView = {
   pzxid: 0n,
   version: 0,
   cversion: 0,
+  aversion: 0,
   ephemeralOwner: 0n,
   dataLength: 0,
   numChildren: 0,
@@ -23,18 +34,42 @@ class Story {
   readonly sessions = new Map<bigint, Session>()
   readonly operations: Operation[] = []
   readonly committed: Committed[] = []
+  /** The leader's clock. */
+  wallMs = 1000
   #atMs = 0
   #acknowledged = 0n
   readonly #xids = new Map<bigint, number>()
 
-  begin(id: bigint, zxid: bigint): this {
-    this.sessions.set(id, { id, client: `client ${id}`, timeoutMs: 1000, events: [] })
+  begin(id: bigint, zxid: bigint, person: Person | null = null): this {
+    this.sessions.set(id, { id, client: `client ${id}`, person, timeoutMs: 1000, events: [] })
     return this.commits(zxid, id, 0, OpCode.createSession)
   }
 
   commits(zxid: bigint, session: bigint, cxid: number, type: number, err = 0): this {
-    this.committed.push({ zxid, session, cxid, type, err, atMs: this.#atMs })
+    this.committed.push({
+      zxid,
+      session,
+      cxid,
+      type,
+      err,
+      errAt: 0,
+      wallMs: this.wallMs,
+      reaped: null,
+      atMs: this.#atMs,
+    })
     this.committed.sort((a, b) => (a.zxid < b.zxid ? -1 : 1))
+    return this
+  }
+
+  at(wallMs: number): this {
+    this.wallMs = wallMs
+    return this
+  }
+
+  /** The ensemble deletes a znode by itself. */
+  reaps(zxid: bigint, path: string): this {
+    this.commits(zxid, 0n, 0, OpCode.deleteContainer)
+    Object.assign(this.committed.at(-1)!, { reaped: path })
     return this
   }
 
@@ -59,9 +94,7 @@ class Story {
     operation.answer = answer
     operation.completedMs = this.#atMs++
     this.sessions.get(operation.session)!.events.push({ kind: 'answered', operation })
-    const { kind } = operation.request
-    if (!['get', 'exists', 'children', 'sync'].includes(kind) && answer.zxid > this.#acknowledged)
-      this.#acknowledged = answer.zxid
+    if (isWrite(operation.request) && answer.zxid > this.#acknowledged) this.#acknowledged = answer.zxid
     return this
   }
 
@@ -73,6 +106,10 @@ class Story {
 
   reads(session: bigint, request: Request, zxid: bigint, text: string, err = 0): this {
     return this.answers(this.asks(session, request), { zxid, err, text })
+  }
+
+  notified(session: bigint, type: number, path: string, zxid: bigint): this {
+    return this.sees(session, { kind: 'notified', type, path, zxid })
   }
 
   sees(session: bigint, event: Session['events'][number]): this {
@@ -88,8 +125,8 @@ class Story {
   }
 }
 
-function create(path: string, data = ''): Request {
-  return { kind: 'create', path, data, ephemeral: false, sequential: false }
+function create(path: string, data = ''): Extract<Step, { kind: 'create' }> {
+  return { kind: 'create', path, data, life: 'persistent', sequential: false }
 }
 
 function set(path: string, data: string, version = -1): Request {
@@ -112,7 +149,7 @@ test('a history that is as it must be', () => {
     .reads(7n, get('/a'), 2n, dataText('x', created(2n)))
     .writes(7n, set('/a', 'y'), 3n, statText({ ...created(2n), mzxid: 3n, version: 1 }))
     .writes(7n, create('/a'), 4n, '', ZkErrorCode.NODEEXISTS)
-    .writes(7n, { kind: 'create', path: '/a/n-', data: '', ephemeral: true, sequential: true }, 5n, '/a/n-0000000000')
+    .writes(7n, { kind: 'create', path: '/a/n-', data: '', life: 'ephemeral', sequential: true }, 5n, '/a/n-0000000000')
     .reads(
       7n,
       { kind: 'children', path: '/a', watch: false },
@@ -132,7 +169,7 @@ test('a history that is as it must be', () => {
 
 test('multis take effect as a whole or not at all', () => {
   const steps = [
-    { kind: 'create', path: '/b', data: '', ephemeral: false, sequential: false },
+    { kind: 'create', path: '/b', data: '', life: 'persistent', sequential: false },
     { kind: 'check', path: '/a', version: 5 },
     { kind: 'delete', path: '/a', version: -1 },
   ] as const
@@ -267,9 +304,277 @@ test('watches set again after a reconnection tell what was missed, but for a zno
     .writes(7n, create('/b'), 4n, '/b')
     .writes(7n, { kind: 'delete', path: '/b', version: -1 }, 5n, '')
     .writes(7n, { kind: 'delete', path: '/a', version: -1 }, 6n, '')
-  const again = { kind: 'rewatched', zxid: 6n, existing: ['/b'] } as const
+  const again = { kind: 'rewatched', zxid: 6n, existing: ['/b'], persistent: [], recursive: [] } as const
   story.sees(8n, { kind: 'notified', type: WatchEventType.nodeDeleted, path: '/a', zxid: -1n }).sees(8n, again)
   assert.deepEqual(story.kinds(), [])
+})
+
+/** Session 8 watches /a from transaction 3 on; 4 makes /a/b, 5 changes it, 6 deletes it. */
+function watchedForGood(recursive: boolean): Story {
+  return started()
+    .begin(8n, 3n)
+    .reads(8n, { kind: 'addWatch', path: '/a', recursive }, 3n, '')
+    .writes(7n, create('/a/b', 'x'), 4n, '/a/b')
+    .writes(7n, set('/a/b', 'y'), 5n, statText({ ...created(4n), mzxid: 5n, version: 1 }))
+    .writes(7n, { kind: 'delete', path: '/a/b', version: -1 }, 6n, '')
+}
+
+const { nodeCreated, nodeDeleted, nodeDataChanged, nodeChildrenChanged } = WatchEventType
+
+test('at a reconnection data watch and child watch are told of the end each, and no more', () => {
+  const gone = { kind: 'notified', type: WatchEventType.nodeDeleted, path: '/a', zxid: -1n } as const
+  const story = (): Story =>
+    started()
+      .begin(8n, 3n)
+      .reads(8n, get('/a', true), 3n, dataText('x', created(2n)))
+      .reads(8n, { kind: 'children', path: '/a', watch: true }, 3n, childrenText([], created(2n)))
+      .writes(7n, { kind: 'delete', path: '/a', version: -1 }, 4n, '')
+  assert.deepEqual(story().sees(8n, gone).sees(8n, gone).kinds(), [])
+  assert.deepEqual(story().sees(8n, gone).sees(8n, gone).sees(8n, gone).kinds(), ['watch-false'])
+})
+
+test('a persistent watch is told of each change, a recursive one of those below it', () => {
+  const persistent = (): Story => watchedForGood(false).notified(8n, nodeChildrenChanged, '/a', 4n)
+  assert.deepEqual(persistent().notified(8n, nodeChildrenChanged, '/a', 6n).kinds(), [])
+  assert.deepEqual(persistent().sees(8n, { kind: 'pong', zxid: 5n }).kinds(), [], 'the others are not due yet')
+  assert.deepEqual(persistent().sees(8n, { kind: 'pong', zxid: 6n }).kinds(), ['watch-late'])
+  assert.deepEqual(persistent().notified(8n, nodeChildrenChanged, '/a', 4n).kinds(), ['watch-false'], 'told twice')
+  assert.deepEqual(persistent().notified(8n, nodeDataChanged, '/a/b', 5n).kinds(), ['watch-false'], 'of a child')
+  const recursive = (): Story => watchedForGood(true).notified(8n, nodeCreated, '/a/b', 4n)
+  const whole = recursive().notified(8n, nodeDataChanged, '/a/b', 5n).notified(8n, nodeDeleted, '/a/b', 6n)
+  assert.deepEqual(whole.sees(8n, { kind: 'pong', zxid: 6n }).kinds(), [])
+  assert.deepEqual(recursive().notified(8n, nodeDeleted, '/a/b', 6n).kinds(), ['watch-late'], 'one is left out')
+  assert.deepEqual(recursive().notified(8n, nodeChildrenChanged, '/a', 4n).kinds(), ['watch-false'])
+})
+
+test('an event that several watches ask for comes once', () => {
+  const story = (): Story =>
+    started()
+      .begin(8n, 3n)
+      .reads(8n, { kind: 'addWatch', path: '/', recursive: true }, 3n, '')
+      .reads(8n, { kind: 'addWatch', path: '/a', recursive: false }, 3n, '')
+      .reads(8n, get('/a', true), 3n, dataText('x', created(2n)))
+      .writes(7n, set('/a', 'y'), 4n, statText({ ...created(2n), mzxid: 4n, version: 1 }))
+      .notified(8n, nodeDataChanged, '/a', 4n)
+  assert.deepEqual(story().sees(8n, { kind: 'pong', zxid: 4n }).kinds(), [])
+  assert.deepEqual(story().notified(8n, nodeDataChanged, '/a', 4n).kinds(), ['watch-false'])
+})
+
+test('a multi tells of each of its changes', () => {
+  const steps = [create('/a/b'), create('/a/c'), { kind: 'delete', path: '/a/b', version: -1 }] as const
+  const story = (): Story =>
+    started()
+      .begin(8n, 3n)
+      .reads(8n, { kind: 'addWatch', path: '/a', recursive: false }, 3n, '')
+      .writes(7n, { kind: 'multi', steps }, 4n, '/a/b; /a/c; ')
+      .notified(8n, nodeChildrenChanged, '/a', 4n)
+      .notified(8n, nodeChildrenChanged, '/a', 4n)
+  assert.deepEqual(story().sees(8n, { kind: 'pong', zxid: 4n }).kinds(), ['watch-late'])
+  assert.deepEqual(story().notified(8n, nodeChildrenChanged, '/a', 4n).sees(8n, { kind: 'pong', zxid: 4n }).kinds(), [])
+})
+
+test('persistent watches end with their connection, begin again without what was missed, and are taken back', () => {
+  const again = { kind: 'rewatched', zxid: 5n, existing: [], persistent: [], recursive: ['/a'] } as const
+  const away = (): Story => watchedForGood(true).sees(8n, { kind: 'disconnected', atMs: 0 })
+  assert.deepEqual(away().sees(8n, { kind: 'pong', zxid: 6n }).kinds(), [])
+  assert.deepEqual(away().sees(8n, again).sees(8n, { kind: 'pong', zxid: 5n }).kinds(), [])
+  assert.deepEqual(away().sees(8n, again).sees(8n, { kind: 'pong', zxid: 6n }).kinds(), ['watch-late'])
+  const remove = { kind: 'removeWatches', path: '/a', of: 'recursive' } as const
+  const removed = (): Story => started().reads(7n, { kind: 'addWatch', path: '/a', recursive: true }, 2n, '')
+  assert.deepEqual(removed().reads(7n, remove, 2n, '').writes(7n, create('/a/b'), 3n, '/a/b').kinds(), [])
+  assert.deepEqual(
+    removed()
+      .reads(7n, { ...remove, of: 'any' }, 2n, '')
+      .kinds(),
+    [],
+  )
+  assert.deepEqual(removed().reads(7n, remove, 2n, '', ZkErrorCode.NOWATCHER).kinds(), ['wrong-answer'])
+  assert.deepEqual(
+    removed()
+      .reads(7n, { ...remove, of: 'persistent' }, 2n, '')
+      .kinds(),
+    ['wrong-answer'],
+  )
+  const once = started().reads(7n, get('/a', true), 2n, dataText('x', created(2n)))
+  assert.deepEqual(once.reads(7n, { ...remove, of: 'data' }, 2n, '').kinds(), [])
+})
+
+/** At 1000 ms a container /c with a child, and a TTL node /d that lives for 500 ms. */
+function transient(): Story {
+  const story = new Story().begin(7n, 1n)
+  const [container, ttl] = [created(2n), created(4n)].map((stat) => ({ ...stat, dataLength: 0 }))
+  return story
+    .writes(7n, { ...create('/c'), life: 'container' }, 2n, createdText('/c', container!))
+    .writes(7n, create('/c/x'), 3n, '/c/x')
+    .writes(7n, { ...create('/d'), life: { ttlMs: 500 } }, 4n, createdText('/d', ttl!))
+}
+
+test('a container ends after its last child, and not before it had one', () => {
+  const emptied = (): Story => transient().writes(7n, { kind: 'delete', path: '/c/x', version: -1 }, 5n, '')
+  const gone = emptied().reaps(6n, '/c')
+  assert.deepEqual(gone.reads(7n, get('/c'), 6n, '', ZkErrorCode.NONODE).kinds(), [])
+  assert.deepEqual(transient().reaps(5n, '/c').kinds(), ['reaped-early'], 'it has a child')
+  assert.deepEqual(emptied().reaps(6n, '/c').reaps(7n, '/c').kinds(), ['reaped-early'], 'it is gone')
+  const anew = emptied().reaps(6n, '/c')
+  anew.writes(7n, { ...create('/c'), life: 'container' }, 7n, createdText('/c', { ...created(7n), dataLength: 0 }))
+  assert.deepEqual(anew.reaps(8n, '/c').kinds(), ['reaped-early'], 'it is another one')
+  assert.deepEqual(transient().writes(7n, create('/e'), 5n, '/e').reaps(6n, '/e').kinds(), ['reaped-early'])
+})
+
+test('a TTL node ends when it has not been written for its time and has no children', () => {
+  assert.deepEqual(transient().at(1500).reaps(5n, '/d').kinds(), ['reaped-early'])
+  assert.deepEqual(transient().at(1501).reaps(5n, '/d').kinds(), [])
+  const written = transient().at(1300)
+  written.writes(7n, set('/d', 'x'), 5n, statText({ ...created(4n), mzxid: 5n, version: 1 }))
+  assert.deepEqual(written.at(1800).reaps(6n, '/d').kinds(), ['reaped-early'])
+  const used = transient().writes(7n, create('/d/x'), 5n, '/d/x')
+  assert.deepEqual(used.at(2000).reaps(6n, '/d').kinds(), ['reaped-early'])
+})
+
+test('of what the ensemble wants to delete by itself it may find that it may not, and nothing else', () => {
+  assert.deepEqual(transient().commits(5n, 0n, 0, OpCode.error, ZkErrorCode.NOTEMPTY).kinds(), [])
+  assert.deepEqual(transient().commits(5n, 0n, 0, OpCode.error, ZkErrorCode.NOAUTH).kinds(), ['integrity'])
+  assert.deepEqual(transient().commits(5n, 0n, 0, OpCode.setData).kinds(), ['integrity'])
+})
+
+const READ_BY_ALL = { who: 'anyone', perms: Perms.READ } as const
+const ASKERS = { who: 'asker', perms: Perms.ALL } as const
+const ANN_HASH = 'dq1xrSAnHoh99/rhGZabRfnXApk='
+
+/** Session 7 is nobody's, 8 is Ann's: she has made /a, which others may read if `isOpen`. */
+function ofAnn(isOpen: boolean): Story {
+  const acl = isOpen ? [READ_BY_ALL, ASKERS] : [ASKERS]
+  return new Story()
+    .begin(7n, 1n)
+    .begin(8n, 2n, 'ann')
+    .writes(8n, { ...create('/a', 'x'), acl }, 3n, '/a')
+}
+
+test('who may not is refused, and nobody else', () => {
+  const { NOAUTH, NONODE, INVALIDACL } = ZkErrorCode
+  const refusals: [Request, number][] = [
+    [set('/a', 'y'), NOAUTH],
+    [create('/a/b'), NOAUTH],
+    [{ kind: 'delete', path: '/a/b', version: -1 }, NOAUTH],
+    [{ kind: 'setAcl', path: '/a', acl: [READ_BY_ALL], version: -1 }, NOAUTH],
+    [{ kind: 'setAcl', path: '/b', acl: [READ_BY_ALL], version: -1 }, NONODE],
+    [{ ...create('/b'), acl: [ASKERS] }, INVALIDACL],
+  ]
+  for (const [request, err] of refusals) {
+    assert.deepEqual(ofAnn(true).writes(7n, request, 4n, '', err).kinds(), [], JSON.stringify(request))
+    assert.deepEqual(ofAnn(true).writes(8n, request, 4n, '', err).kinds().length, err === NONODE ? 0 : 1)
+  }
+  const done = ofAnn(true).writes(7n, set('/a', 'y'), 4n, statText({ ...created(3n), mzxid: 4n, version: 1 }))
+  assert.deepEqual(done.kinds(), ['wrong-answer'], 'nobody has written')
+  assert.deepEqual(ofAnn(false).reads(7n, get('/a'), 3n, '', NOAUTH).kinds(), [])
+  assert.deepEqual(
+    ofAnn(false)
+      .reads(7n, get('/a'), 3n, dataText('x', created(3n)))
+      .kinds(),
+    ['wrong-answer'],
+  )
+})
+
+test('the hashes of a list are for who may change it, and a new list holds from its transaction on', () => {
+  const list = { kind: 'acl', path: '/a', watch: false } as const
+  const whole = [
+    { id: `digest:ann:${ANN_HASH}`, perms: Perms.ALL },
+    { id: 'world:anyone', perms: Perms.READ },
+  ]
+  const hidden = [{ id: 'digest:ann:x', perms: Perms.ALL }, whole[1]!]
+  const [wholeText, hiddenText] = [aclText(whole, created(3n)), aclText(hidden, created(3n))]
+  const story = ofAnn(true).reads(8n, list, 3n, wholeText).reads(7n, list, 3n, hiddenText)
+  assert.deepEqual(story.kinds(), [])
+  assert.deepEqual(ofAnn(true).reads(7n, list, 3n, wholeText).kinds(), ['wrong-answer'])
+  const changed = { ...created(3n), aversion: 1 }
+  story.writes(8n, { kind: 'setAcl', path: '/a', acl: [ASKERS], version: 0 }, 4n, statText(changed))
+  assert.deepEqual(story.reads(7n, list, 4n, '', ZkErrorCode.NOAUTH).kinds(), [])
+})
+
+test('of what it may not read a client is not told, and its watch is gone without its knowing', () => {
+  const watch = { kind: 'exists', path: '/a', watch: true } as const
+  const hidden = statText({ ...created(3n), aversion: 1 })
+  const written = statText({ ...created(3n), aversion: 1, mzxid: 5n, version: 1 })
+  const story = (): Story =>
+    ofAnn(true)
+      .reads(7n, watch, 3n, statText(created(3n)))
+      .reads(7n, { kind: 'addWatch', path: '/', recursive: true }, 3n, '')
+      .writes(8n, { kind: 'setAcl', path: '/a', acl: [ASKERS], version: -1 }, 4n, hidden)
+      .writes(8n, set('/a', 'y'), 5n, written)
+  assert.deepEqual(story().sees(7n, { kind: 'pong', zxid: 5n }).kinds(), [])
+  assert.deepEqual(story().notified(7n, nodeDataChanged, '/a', 5n).kinds(), ['watch-false'])
+  const remove = { kind: 'removeWatches', path: '/a', of: 'data' } as const
+  assert.deepEqual(story().reads(7n, remove, 5n, '', ZkErrorCode.NOWATCHER).kinds(), [])
+  const again = { kind: 'rewatched', zxid: 6n, existing: [], persistent: [], recursive: [] } as const
+  const back = (): Story =>
+    story()
+      .sees(7n, { kind: 'pong', zxid: 5n })
+      .sees(7n, { kind: 'disconnected', atMs: 0 })
+      .writes(8n, { kind: 'delete', path: '/a', version: -1 }, 6n, '')
+  assert.deepEqual(back().notified(7n, nodeDeleted, '/a', -1n).sees(7n, again).kinds(), [])
+  assert.deepEqual(back().sees(7n, again).kinds(), ['watch-late'])
+})
+
+const QUOTA = quotaPaths('/a')
+
+/** /a, which holds `x`, may hold three znodes and eight bytes. */
+function bounded(): Story {
+  return started()
+    .writes(7n, create(QUOTA.folder), 3n, QUOTA.folder)
+    .writes(7n, create(QUOTA.limits, limitsText(3, 8)), 4n, QUOTA.limits)
+    .writes(7n, create(QUOTA.stats), 5n, QUOTA.stats)
+    .writes(7n, create('/a/b', '12345'), 6n, '/a/b')
+}
+
+const statsStat = (text: string): StatView => ({ ...created(5n), dataLength: text.length })
+
+test('statistics follow what a subtree holds, a multi that fails leaves them', () => {
+  const read = (text: string): string => dataText(text, statsStat(text))
+  assert.deepEqual(bounded().reads(7n, get(QUOTA.stats), 6n, read('count=2,bytes=6')).kinds(), [])
+  assert.deepEqual(bounded().reads(7n, get(QUOTA.stats), 6n, read('count=2,bytes=5')).kinds(), ['wrong-answer'])
+  const steps = [
+    { kind: 'delete', path: '/a/b', version: -1 },
+    { kind: 'check', path: '/a', version: 3 },
+  ] as const
+  const failed = bounded().writes(7n, { kind: 'multi', steps }, 7n, `error 0; error ${ZkErrorCode.BADVERSION}`)
+  assert.deepEqual(failed.reads(7n, get(QUOTA.stats), 7n, read('count=2,bytes=6')).kinds(), [])
+  const gone = bounded().writes(7n, { kind: 'delete', path: '/a/b', version: -1 }, 7n, '')
+  assert.deepEqual(gone.reads(7n, get(QUOTA.stats), 7n, read('count=1,bytes=1')).kinds(), [])
+})
+
+test('a write goes beyond a quota or not, by the numbers', () => {
+  const { QUOTAEXCEEDED, NONODE } = ZkErrorCode
+  const refusals: [Request, number][] = [
+    [create('/a/c', '123'), QUOTAEXCEEDED],
+    [set('/a', '1234'), QUOTAEXCEEDED],
+    [set('/a', '1234', 5), QUOTAEXCEEDED],
+    [set('/a/c', '1234'), NONODE],
+  ]
+  for (const [request, err] of refusals) {
+    assert.deepEqual(bounded().writes(7n, request, 7n, '', err).kinds(), [], JSON.stringify(request))
+    if (err === QUOTAEXCEEDED)
+      assert.deepEqual(bounded().writes(7n, request, 7n, '').kinds(), ['wrong-answer'], JSON.stringify(request))
+  }
+  assert.deepEqual(bounded().writes(7n, create('/a/c', '12'), 7n, '/a/c').kinds(), [])
+  assert.deepEqual(bounded().writes(7n, create('/a/c', '12'), 7n, '', QUOTAEXCEEDED).kinds(), ['wrong-answer'])
+  const full = bounded().writes(7n, create('/a/c'), 7n, '/a/c')
+  assert.deepEqual(full.writes(7n, create('/a/d'), 8n, '', QUOTAEXCEEDED).kinds(), [])
+})
+
+test('a quota is judged by a state between what was acknowledged before and the write itself', () => {
+  const { QUOTAEXCEEDED } = ZkErrorCode
+  const atOnce = (errs: readonly [number, number]): string[] => {
+    const story = bounded()
+    const writes = ['/a/c', '/a/d'].map((path) => ({ path, write: story.asks(7n, create(path)) }))
+    for (const [index, { path, write }] of writes.entries()) {
+      const [zxid, err] = [7n + BigInt(index), errs[index]!]
+      story.commits(zxid, 7n, write.xid, OpCode.create, err).answers(write, { zxid, err, text: err === 0 ? path : '' })
+    }
+    return story.kinds()
+  }
+  assert.deepEqual(atOnce([0, 0]), [], 'the second was decided before the first took effect')
+  assert.deepEqual(atOnce([0, QUOTAEXCEEDED]), [], 'or afterwards')
+  assert.deepEqual(atOnce([QUOTAEXCEEDED, 0]), ['wrong-answer'])
 })
 
 test('nothing of a session outlives it, and nothing is refused before its end', () => {

@@ -3,10 +3,13 @@
  * what a sequential execution in that order gives, and that order must respect what was over before something else began.
  * An operation without an answer may have happened once, at any time after it began, or never.
  */
-import { OpCode, WatchEventType, ZkErrorCode } from '#zookeeper/protocol'
+import { OpCode, ZkErrorCode } from '#zookeeper/protocol'
 
+import { SessionCheck, type CheckOptions } from './check-session.ts'
 import {
+  describe,
   isRead,
+  isSessionError,
   isWrite,
   type Anomaly,
   type AnomalyKind,
@@ -17,8 +20,10 @@ import {
   type Session,
   type WriteRequest,
 } from './history.ts'
-import { ZnodeModel, firstAfter, type Outcome } from './model.ts'
-import { OK, hex } from './outcome.ts'
+import { ZnodeModel, type Outcome } from './model.ts'
+import { hex } from './outcome.ts'
+
+export type { CheckOptions } from './check-session.ts'
 
 export interface CheckedHistory {
   readonly anomalies: readonly Anomaly[]
@@ -26,14 +31,6 @@ export interface CheckedHistory {
   readonly model: ZnodeModel
   /** Sessions that were ended by a transaction that nobody had asked for, with it. */
   readonly expired: ReadonlyMap<bigint, Committed>
-}
-
-export interface CheckOptions {
-  /**
-   * Whether the server that answered may have been under a leader that was replaced: ZooKeeper does not promise
-   * that a sync there sees what the next leader has acknowledged.
-   */
-  readonly mayBeDeposed?: (sync: Operation, acknowledged: bigint) => boolean
 }
 
 export function checkHistory(history: History, options: CheckOptions = {}): CheckedHistory {
@@ -44,7 +41,7 @@ class HistoryCheck {
   readonly #history: History
   readonly #options: CheckOptions
   readonly #anomalies: Anomaly[] = []
-  readonly #model = new ZnodeModel()
+  readonly #model: ZnodeModel
   readonly #expired = new Map<bigint, Committed>()
   readonly #ended = new Set<bigint>()
   /** Writes that have no transaction yet, by session and xid. */
@@ -54,6 +51,8 @@ class HistoryCheck {
 
   constructor(history: History, options: CheckOptions) {
     this.#history = history
+    const people = new Map(history.sessions.map(({ id, person }) => [id, person]))
+    this.#model = new ZnodeModel((session) => people.get(session) ?? null)
     this.#options = options
   }
 
@@ -63,7 +62,7 @@ class HistoryCheck {
     this.#execute()
     for (const operation of this.#writes.values())
       if (operation.answer !== null && operation.answer.zxid > 0n)
-        this.#add('lost-write', `${told(operation)} was answered and is not committed`)
+        this.#add('lost-write', `${describe(operation)} was answered and is not committed`)
     for (const session of this.#history.sessions) this.#checkSession(session)
     return { anomalies: this.#anomalies, model: this.#model, expired: this.#expired }
   }
@@ -90,9 +89,9 @@ class HistoryCheck {
     if (!this.#model.sessions.has(operation.session))
       this.#add(
         'session',
-        `${told(operation)} is answered at ${hex(operation.answer!.zxid)}, after the end of its session`,
+        `${describe(operation)} is answered at ${hex(operation.answer!.zxid)}, after the end of its session`,
       )
-    this.#compare(operation, this.#model.read(operation.request as ReadRequest))
+    this.#compare(operation, this.#model.read(operation.request as ReadRequest, operation.session))
   }
 
   #carryOut(committed: Committed): void {
@@ -105,6 +104,7 @@ class HistoryCheck {
     const operation = this.#writes.get(key)
     if (operation === undefined) {
       if (type === OpCode.closeSession) return this.#expire(committed)
+      if (session === 0n && cxid === 0) return this.#reap(committed)
       return this.#add(
         'integrity',
         `${hex(zxid)}: nobody asked for it (session ${hex(session)}, cxid ${cxid}, type ${type}), or only once`,
@@ -115,26 +115,41 @@ class HistoryCheck {
     if (isSessionError(err)) return this.#checkRefusedSession(committed, operation)
     // An end that has come already comes again, and changes nothing.
     if (!this.#model.sessions.has(session) && operation.request.kind !== 'close')
-      this.#add('session', `${hex(zxid)}: ${told(operation)} is carried out after the end of its session`)
-    const outcome = this.#model.write(operation.request as WriteRequest, session, zxid)
+      this.#add('session', `${hex(zxid)}: ${describe(operation)} is carried out after the end of its session`)
+    const outcome = this.#model.write(operation.request as WriteRequest, {
+      ...committed,
+      acknowledgedBefore: operation.acknowledgedBefore,
+    })
     if (operation.request.kind === 'close') this.#ended.add(session)
     if (operation.answer === null) {
       // The code of a multi that was refused stands in its text.
       if (operation.request.kind !== 'multi' && outcome.err !== err)
-        this.#add('wrong-answer', `${hex(zxid)}: ${told(operation)} is ${err}, and ${outcome.err} in sequence`)
+        this.#add('wrong-answer', `${hex(zxid)}: ${describe(operation)} is ${err}, and ${outcome.err} in sequence`)
       return
     }
     if (operation.answer.zxid !== zxid)
-      this.#add('lost-write', `${told(operation)} was said to be ${hex(operation.answer.zxid)} and is ${hex(zxid)}`)
+      this.#add('lost-write', `${describe(operation)} was said to be ${hex(operation.answer.zxid)} and is ${hex(zxid)}`)
     this.#compare(operation, outcome)
   }
 
   #expire(committed: Committed): void {
-    const { session, zxid } = committed
+    const { session } = committed
     // Who asks twice for the end of a session gets it twice: the second changes nothing.
     if (this.#model.sessions.has(session)) this.#expired.set(session, committed)
     this.#ended.add(session)
-    this.#model.endSession(session, zxid)
+    this.#model.endSession(committed)
+  }
+
+  /** The ensemble deletes what is due by its leader's clock; what has got a child by then, or has gone, it refuses to itself. */
+  #reap(committed: Committed): void {
+    const { zxid, type, err, reaped } = committed
+    if (reaped === null) {
+      if (type !== OpCode.error || !REAPING_ERRORS.has(err))
+        this.#add('integrity', `${hex(zxid)}: nobody asked for it (type ${type}, ${err})`)
+      return
+    }
+    const fault = this.#model.reap(reaped, committed)
+    if (fault !== null) this.#add('reaped-early', `${hex(zxid)}: ${reaped} is deleted, and ${fault}`)
   }
 
   #checkOrder({ zxid, err }: Committed, operation: Operation): void {
@@ -142,12 +157,13 @@ class HistoryCheck {
     if (zxid <= acknowledgedBefore)
       this.#add(
         'order',
-        `${told(operation)} is ${hex(zxid)} and began after ${hex(acknowledgedBefore)} had been acknowledged`,
+        `${describe(operation)} is ${hex(zxid)} and began after ${hex(acknowledgedBefore)} had been acknowledged`,
       )
     // Nor does ZooKeeper ask where the end of a session comes from: it may overtake, late, what a client did elsewhere meanwhile.
     if (isSessionError(err) || operation.request.kind === 'close') return
     const last = this.#lastXids.get(session) ?? -1
-    if (xid < last) this.#add('order', `${hex(zxid)}: ${told(operation)} comes after request ${last} of its session`)
+    if (xid < last)
+      this.#add('order', `${hex(zxid)}: ${describe(operation)} comes after request ${last} of its session`)
     this.#lastXids.set(session, Math.max(last, xid))
   }
 
@@ -156,7 +172,7 @@ class HistoryCheck {
     if (err === ZkErrorCode.SESSIONEXPIRED && !this.#ended.has(session))
       this.#add(
         'session',
-        `${hex(zxid)}: ${told(operation)} is refused as one of an expired session, which has not ended`,
+        `${hex(zxid)}: ${describe(operation)} is refused as one of an expired session, which has not ended`,
       )
     const isSaid = operation.answer === null || operation.answer.err === err || operation.request.kind === 'multi'
     if (!isSaid) this.#compare(operation, { err, text: '' })
@@ -167,7 +183,7 @@ class HistoryCheck {
     if (err === expected.err && text === expected.text) return
     this.#add(
       'wrong-answer',
-      `${told(operation)} at ${hex(zxid)}: ${err} ${text}, and in sequence ${expected.err} ${expected.text}`,
+      `${describe(operation)} at ${hex(zxid)}: ${err} ${text}, and in sequence ${expected.err} ${expected.text}`,
     )
   }
 
@@ -182,136 +198,15 @@ class HistoryCheck {
 }
 
 const ZXID_MAX = 2n ** 63n
-
-/** Follows a session through all that its client saw. */
-class SessionCheck {
-  readonly #session: Session
-  readonly #model: ZnodeModel
-  readonly #options: CheckOptions
-  readonly #add: (kind: AnomalyKind, detail: string) => void
-  /** Watches that have not fired, and the state that they were set in, by path. */
-  readonly #dataWatches = new Map<string, bigint>()
-  readonly #childWatches = new Map<string, bigint>()
-  #seen = 0n
-  #lastXid = -1
-
-  constructor(
-    session: Session,
-    model: ZnodeModel,
-    options: CheckOptions,
-    add: (kind: AnomalyKind, detail: string) => void,
-  ) {
-    this.#session = session
-    this.#model = model
-    this.#options = options
-    this.#add = add
-  }
-
-  on(event: Session['events'][number]): void {
-    switch (event.kind) {
-      case 'answered':
-        return this.#onAnswer(event.operation)
-      case 'pong':
-        return this.#sees(event.zxid, 'a ping')
-      case 'notified':
-        return this.#onNotified(event)
-      case 'rewatched': {
-        // A watch for a creation does not hear of a znode that came and went while nobody was connected.
-        for (const path of event.existing) if (this.#dataWatches.has(path)) this.#dataWatches.set(path, event.zxid)
-        return this.#sees(event.zxid, 'the watches set again')
-      }
-      case 'ended':
-        this.#dataWatches.clear()
-        return this.#childWatches.clear()
-      case 'connected':
-      case 'disconnected':
-    }
-  }
-
-  #onAnswer(operation: Operation): void {
-    const { request, answer, xid } = operation
-    const { zxid, err } = answer!
-    if (xid <= this.#lastXid)
-      this.#add('order', `${told(operation)} is answered after request ${this.#lastXid} of its session`)
-    this.#lastXid = xid
-    this.#sees(zxid, told(operation))
-    if (request.kind === 'sync') return this.#checkSync(operation)
-    if (!isRead(request) || !request.watch || isSessionError(err)) return
-    const watches = request.kind === 'children' ? this.#childWatches : this.#dataWatches
-    const isSet = err === OK || (request.kind === 'exists' && err === ZkErrorCode.NONODE)
-    if (isSet && !watches.has(request.path)) watches.set(request.path, zxid)
-  }
-
-  #checkSync(operation: Operation): void {
-    const { acknowledgedBefore, answer } = operation
-    if (answer!.err !== OK || answer!.zxid >= acknowledgedBefore) return
-    if (this.#options.mayBeDeposed?.(operation, acknowledgedBefore)) return
-    this.#add(
-      'stale-sync',
-      `${told(operation)} is at ${hex(answer!.zxid)}, and ${hex(acknowledgedBefore)} had been acknowledged`,
-    )
-  }
-
-  /** The client sees the state after this transaction: nothing older may follow, and what it watches it has been told of. */
-  #sees(zxid: bigint, what: string): void {
-    if (zxid < this.#seen) this.#add('went-back', `${this.#who}: ${what} shows ${hex(zxid)} after ${hex(this.#seen)}`)
-    this.#seen = zxid > this.#seen ? zxid : this.#seen
-    for (const [watches, changes] of [
-      [this.#dataWatches, this.#model.dataChanges],
-      [this.#childWatches, this.#model.childChanges],
-    ] as const)
-      for (const [path, since] of watches) {
-        const change = firstAfter(changes.get(path), since)
-        if (change === null || change.zxid > zxid) continue
-        this.#add(
-          'watch-late',
-          `${this.#who}: ${what} shows ${hex(zxid)}, and the watch on ${path} was not told of ${hex(change.zxid)}`,
-        )
-        watches.delete(path)
-      }
-  }
-
-  #onNotified({ type, path, zxid }: { type: number; path: string; zxid: bigint }): void {
-    const isOfChildren = type === WatchEventType.nodeChildrenChanged
-    const watched = [
-      ...(isOfChildren ? [] : ([[this.#dataWatches, this.#model.dataChanges]] as const)),
-      ...(isOfChildren || type === WatchEventType.nodeDeleted
-        ? ([[this.#childWatches, this.#model.childChanges]] as const)
-        : []),
-    ]
-    let wasAsked = false
-    for (const [watches, changes] of watched) {
-      const since = watches.get(path)
-      if (since === undefined) continue
-      wasAsked = true
-      watches.delete(path)
-      const change = firstAfter(changes.get(path), since)
-      const isTrue = change !== null && (zxid <= 0n || (change.zxid === zxid && change.type === type))
-      if (!isTrue)
-        this.#add('watch-false', `${this.#who}: event ${type} on ${path} at ${hex(zxid)}, watched since ${hex(since)}`)
-    }
-    if (!wasAsked) this.#add('watch-false', `${this.#who}: event ${type} on ${path}, which is not watched`)
-  }
-
-  get #who(): string {
-    return `session ${hex(this.#session.id)}`
-  }
-}
-
-function isSessionError(err: number): boolean {
-  return err === ZkErrorCode.SESSIONEXPIRED || err === ZkErrorCode.SESSIONMOVED
-}
+const REAPING_ERRORS: ReadonlySet<number> = new Set([
+  ZkErrorCode.NONODE,
+  ZkErrorCode.NOTEMPTY,
+  // In its place is one that ends otherwise.
+  ZkErrorCode.BADVERSION,
+])
 
 function keyOf(session: bigint, xid: number): string {
   return `${session} ${xid}`
-}
-
-function told({ session, xid, request, server }: Operation): string {
-  const what =
-    request.kind === 'multi'
-      ? `multi of ${request.steps.length}`
-      : `${request.kind}${'path' in request ? ` ${request.path}` : ''}`
-  return `${what} (session ${hex(session)}, request ${xid}, asked of ${server})`
 }
 
 function compare(a: bigint, b: bigint): number {

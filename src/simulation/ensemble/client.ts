@@ -1,7 +1,8 @@
 /** What a client of the simulated ensemble does all day: session after session, several requests at a time. */
 import { sleep, type Platform } from '#platform'
 
-import type { Operation, Request, Step } from './history.ts'
+import { ALL_PARENTS, Choices, PEOPLE, REGISTERS } from './choices.ts'
+import type { Operation } from './history.ts'
 import { OK } from './outcome.ts'
 import { PlainSession } from './plain-session.ts'
 import type { Recorder } from './recorder.ts'
@@ -25,15 +26,6 @@ export interface Plan {
   readonly finished: Set<string>
 }
 
-const REGISTERS = ['/r/0', '/r/1', '/r/2']
-const DIRECTORY = '/d'
-const NAMES = ['a', 'b', 'c', 'd', 'e']
-const QUEUE = '/q'
-const LOCKS = '/e'
-/** Parents of everything, in this order. */
-export const PARENTS: readonly string[] = ['/r', DIRECTORY, QUEUE, LOCKS, ...REGISTERS]
-const ALL_PARENTS = ['/r', DIRECTORY, QUEUE, LOCKS]
-
 const SESSION_TIMEOUTS_MS = [800, 1200, 2000, 3000]
 
 /** Runs until its process dies. */
@@ -46,7 +38,8 @@ export async function runClient(
   for (;;) {
     const { name, servers, port } = options
     const timeoutMs = SESSION_TIMEOUTS_MS[platform.random.below(SESSION_TIMEOUTS_MS.length)]!
-    const session = new PlainSession(platform, { client: name, servers, port, timeoutMs }, recorder)
+    const person = platform.random.next() < 0.6 ? PEOPLE[platform.random.below(PEOPLE.length)]! : null
+    const session = new PlainSession(platform, { client: name, person, servers, port, timeoutMs }, recorder)
     await new Client(platform, options, plan, recorder, session).run()
     recorder.note('session over')
     await sleep(platform.clock, options.pauseMs)
@@ -59,9 +52,7 @@ class Client {
   readonly #plan: Plan
   readonly #recorder: Recorder
   readonly #session: PlainSession
-  /** Versions and sequential znodes that it has heard of. */
-  readonly #versions = new Map<string, number>()
-  readonly #queued: string[] = []
+  readonly #choices: Choices
 
   constructor(platform: Platform, options: ClientOptions, plan: Plan, recorder: Recorder, session: PlainSession) {
     this.#platform = platform
@@ -69,6 +60,12 @@ class Client {
     this.#plan = plan
     this.#recorder = recorder
     this.#session = session
+    this.#choices = new Choices({
+      random: platform.random,
+      nextValue: () => recorder.nextValue(),
+      bytesMax: options.bytesMax,
+      watched: () => session.watched,
+    })
   }
 
   async run(): Promise<void> {
@@ -91,13 +88,13 @@ class Client {
     const asked: Promise<Operation>[] = []
     for (let count = this.#chance(0.6) ? 1 : 1 + random.below(this.#options.burstMax); count > 0; count--) {
       if (!this.#session.isOpen) break
-      const request = this.#nextRequest()
+      const request = this.#choices.next()
       asked.push(this.#session.submit(request))
-      if (request.kind === 'sync' && this.#session.isOpen) asked.push(this.#session.submit(this.#read()))
+      if (request.kind === 'sync' && this.#session.isOpen) asked.push(this.#session.submit(this.#choices.read()))
     }
     // At times it leaves before the answers come.
     if (this.#chance(0.03)) this.#session.move()
-    for (const operation of await Promise.all(asked)) this.#learn(operation)
+    for (const operation of await Promise.all(asked)) this.#choices.learn(operation)
   }
 
   /** Once everything works again: a write is acknowledged, and a sync shows it. */
@@ -113,79 +110,6 @@ class Client {
       ...ALL_PARENTS.map((each) => this.#session.submit({ kind: 'children', path: each, watch: false })),
     ])
     if ([write, sync, ...reads].every(({ answer }) => answer?.err === OK)) this.#plan.finished.add(name)
-  }
-
-  #nextRequest(): Request {
-    const roll = this.#platform.random.below(100)
-    if (roll < 30) return this.#read()
-    if (roll < 37) return { kind: 'sync' }
-    if (roll < 45) return { kind: 'multi', steps: Array.from({ length: 2 + this.#below(2) }, () => this.#step()) }
-    const step = this.#step()
-    // A check is something only within a multi.
-    return step.kind === 'check' ? { kind: 'multi', steps: [step, this.#step()] } : step
-  }
-
-  #read(): Request {
-    const watch = this.#chance(0.4)
-    const roll = this.#below(4)
-    if (roll === 0) return { kind: 'children', path: this.#pick([DIRECTORY, QUEUE, LOCKS]), watch }
-    if (roll === 1) return { kind: 'exists', path: this.#pick([...this.#places(), ...REGISTERS]), watch }
-    return { kind: 'get', path: this.#pick([...REGISTERS, this.#pick(this.#places())]), watch }
-  }
-
-  #step(): Step {
-    const data = this.#value()
-    const roll = this.#below(12)
-    if (roll < 3) return { kind: 'set', path: this.#pick(REGISTERS), data, version: -1 }
-    if (roll < 5) return this.#conditional(this.#pick(REGISTERS), data)
-    if (roll === 5) return { kind: 'create', path: `${QUEUE}/n-`, data, ephemeral: false, sequential: true }
-    if (roll === 6) return { kind: 'create', path: `${LOCKS}/s-`, data, ephemeral: true, sequential: true }
-    if (roll === 7) return { kind: 'create', path: this.#pick(this.#locks()), data, ephemeral: true, sequential: false }
-    if (roll === 8) return { kind: 'create', path: this.#place(), data, ephemeral: false, sequential: false }
-    if (roll === 9) return { kind: 'set', path: this.#pick(this.#places()), data, version: -1 }
-    if (roll === 10 && this.#queued.length > 0) return { kind: 'delete', path: this.#queued.shift()!, version: -1 }
-    return { kind: 'delete', path: this.#pick(this.#places()), version: -1 }
-  }
-
-  #conditional(path: string, data: string): Step {
-    const version = this.#versions.get(path) ?? 0
-    if (this.#chance(0.2)) return { kind: 'check', path, version }
-    this.#versions.set(path, version + 1)
-    return { kind: 'set', path, data, version }
-  }
-
-  #value(): string {
-    const value = this.#recorder.nextValue()
-    const { bytesMax } = this.#options
-    return bytesMax > 0 && this.#chance(0.3) ? value.padEnd(this.#below(bytesMax), '.') : value
-  }
-
-  #learn({ request, answer }: Operation): void {
-    if (answer === null || answer.err !== OK || !('path' in request)) return
-    const version = / v(\d+) /.exec(answer.text)?.[1]
-    if (version !== undefined) this.#versions.set(request.path, Number(version))
-    if (request.kind === 'create' && request.sequential) this.#queued.push(answer.text)
-  }
-
-  #place(): string {
-    const name = this.#pick(NAMES)
-    return this.#chance(0.3) ? `${DIRECTORY}/${name}/${this.#pick(NAMES)}` : `${DIRECTORY}/${name}`
-  }
-
-  #locks(): string[] {
-    return NAMES.slice(0, 3).map((name) => `${LOCKS}/${name}`)
-  }
-
-  #places(): string[] {
-    return [this.#place(), this.#place(), ...this.#locks(), ...(this.#queued.length > 0 ? [this.#queued[0]!] : [])]
-  }
-
-  #pick<T>(items: readonly T[]): T {
-    return items[this.#below(items.length)]!
-  }
-
-  #below(bound: number): number {
-    return this.#platform.random.below(bound)
   }
 
   #chance(probability: number): boolean {

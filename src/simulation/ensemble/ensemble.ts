@@ -13,6 +13,8 @@ export const TICK_MS = 200
 export const SYNC_LIMIT = 4
 export const INIT_LIMIT = 8
 const DATA = '/data'
+/** Time between two looks for znodes that are to end by themselves. */
+const REAPER_MS = 300
 /** A process that ended by itself is started again after this, as a supervisor does. */
 const RESTART_MS = 700
 
@@ -28,8 +30,8 @@ export interface EnsembleOptions {
   readonly logKb: number
   /** Log and snapshots in different folders. */
   readonly separateLogs: boolean
-  /** Servers answer before their log is on disk, to show that it is found. */
-  readonly answersEarly: boolean
+  /** Lines of `zoo.cfg` that break a rule, to show that it is found. */
+  readonly settings: readonly string[]
   readonly faults: Partial<EnsembleFaults>
 }
 
@@ -193,7 +195,7 @@ export class SimulatedEnsemble {
   }
 
   #zooCfg(sid: number, role: ServerMachine['role']): string {
-    const { snapCount, commitLogCount, logKb, answersEarly, voters, groups } = this.options
+    const { snapCount, commitLogCount, logKb, settings, voters, groups } = this.options
     const servers = this.machines.map(
       (machine) => `server.${machine.sid}=${machine.process.name}:${QUORUM_PORT}:${ELECTION_PORT}:${machine.role}`,
     )
@@ -207,8 +209,9 @@ export class SimulatedEnsemble {
       'preAllocSize=16',
       `snapCount=${snapCount}`,
       ...(logKb > 0 ? [`txnLogSizeLimitInKb=${logKb}`] : []),
-      `forceSync=${answersEarly ? 'no' : 'yes'}`,
-      'admin.enableServer=false',
+      'extendedTypesEnabled=true',
+      'enforceQuota=true',
+      `znode.container.checkIntervalMs=${REAPER_MS}`,
       ...(voters === 1
         ? []
         : [
@@ -220,6 +223,7 @@ export class SimulatedEnsemble {
             `commitLogCount=${commitLogCount}`,
             ...(role === 'observer' ? ['peerType=observer'] : []),
           ]),
+      ...settings,
     ].join('\n')
   }
 }

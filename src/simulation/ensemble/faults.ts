@@ -1,7 +1,18 @@
 /** What goes wrong in an ensemble and between it and its clients, at random times, until it is stopped. */
+import {
+  FaultSchedule,
+  clockJump,
+  connectionsLost,
+  namesOf,
+  others,
+  pause,
+  slowDown,
+  story,
+  weighted,
+  type Fault,
+  type FaultKinds,
+} from '../fault-schedule.ts'
 import type { SimulatedProcess } from '../process.ts'
-import type { SimulatedRandom } from '../random.ts'
-import type { World } from '../world.ts'
 import { ELECTION_PORT, QUORUM_PORT, type ServerMachine, type SimulatedEnsemble } from './ensemble.ts'
 import { viewOf } from './server-view.ts'
 
@@ -12,15 +23,6 @@ export interface FaultOptions {
   readonly startClient: (process: SimulatedProcess) => void
 }
 
-/** What a fault did, and how to end it. */
-interface Fault {
-  readonly what: string
-  /** Whose silence it may be the cause of. */
-  readonly machines: readonly SimulatedProcess[]
-  readonly lastsMs: number
-  end(): void
-}
-
 /** A time in which a machine could not do what it should. */
 export interface Disturbance {
   readonly machines: readonly SimulatedProcess[]
@@ -29,54 +31,49 @@ export interface Disturbance {
   readonly isForGood: boolean
 }
 
-type FaultKind = (faults: EnsembleFaulter) => Fault
-
-export class EnsembleFaulter {
+export class EnsembleFaulter extends FaultSchedule {
   readonly ensemble: SimulatedEnsemble
-  readonly world: World
-  readonly random: SimulatedRandom
   readonly clients: readonly SimulatedProcess[]
   readonly options: FaultOptions
-  /** How often each kind happened. */
-  readonly counts = new Map<string, number>()
   readonly disturbances: Disturbance[] = []
-  #stopped = false
+  readonly restMs = [200, 1500] as const
 
   constructor(ensemble: SimulatedEnsemble, clients: readonly SimulatedProcess[], options: FaultOptions) {
+    super(ensemble.world, options.everyMs)
     this.ensemble = ensemble
-    this.world = ensemble.world
-    this.random = ensemble.world.random.fork('faults')
     this.clients = clients
     this.options = options
   }
 
-  start(): void {
-    this.world.after(this.random.exponential(this.options.everyMs), () => {
-      if (this.#stopped) return
-      const [name, kind] = this.random.pick(this.ensemble.options.voters === 1 ? WEIGHTED_ALONE : WEIGHTED)
-      this.#happen(name, kind(this))
-      this.start()
-    })
+  get machines(): readonly SimulatedProcess[] {
+    return this.ensemble.processes
   }
 
-  #happen(name: string, fault: Fault): void {
-    this.counts.set(name, (this.counts.get(name) ?? 0) + 1)
-    this.#tell(`${name}: ${fault.what} for ${fault.lastsMs.toFixed(0)} ms`)
-    const disturbance = { machines: fault.machines, fromMs: this.world.nowMs, toMs: Infinity, isForGood: false }
+  /** Below and above sync limits and session timeouts, about as often. */
+  durationMs(): number {
+    return this.random.pick([100, 500, 1500, 3000]) * this.random.between(0.5, 1.5)
+  }
+
+  protected next(): [string, Fault] {
+    const [name, kind] = this.random.pick(this.ensemble.options.voters === 1 ? WEIGHTED_ALONE : WEIGHTED)
+    return [name, kind(this)]
+  }
+
+  protected override happen(name: string, fault: Fault): void {
+    const disturbance = { machines: fault.machines ?? [], fromMs: this.world.nowMs, toMs: Infinity, isForGood: false }
     this.disturbances.push(disturbance)
-    this.world.after(fault.lastsMs, () => {
-      if (this.#stopped) return
-      this.#tell(`${name} ends: ${fault.what}`)
-      disturbance.toMs = this.world.nowMs
-      fault.end()
+    super.happen(name, {
+      ...fault,
+      end: () => {
+        disturbance.toMs = this.world.nowMs
+        fault.end()
+      },
     })
   }
 
   /** Everything is repaired, and nothing breaks any more. */
-  stop(): void {
-    this.#stopped = true
-    this.#tell('all faults end')
-    this.world.heal()
+  override stop(): void {
+    super.stop()
     for (const { process } of this.ensemble.machines) repair(process)
     for (const disturbance of this.disturbances)
       if (!disturbance.isForGood) disturbance.toMs = Math.min(disturbance.toMs, this.world.nowMs)
@@ -89,11 +86,11 @@ export class EnsembleFaulter {
 
   /** A learner is being brought to its leader's history: a good moment to fail. */
   onSynchronisation(learner: string, leader: string): void {
-    if (this.#stopped || !this.random.chance(SYNCHRONISATION_FAILS)) return
+    if (this.isStopped || !this.random.chance(SYNCHRONISATION_FAILS)) return
     this.world.after(this.random.pick([0, 0.3, 1, 5]) * this.random.next(), () => {
-      if (this.#stopped) return
+      if (this.isStopped) return
       const machine = this.ensemble.machineNamed(this.random.pick([learner, learner, leader]))
-      this.#happen('failure while synchronising', failsAtOnce(this, machine))
+      this.happen('failure while synchronising', failsAtOnce(this, machine))
     })
   }
 
@@ -101,10 +98,6 @@ export class EnsembleFaulter {
   leaves(client: SimulatedProcess): void {
     client.crash()
     this.disturbances.push({ machines: [client], fromMs: this.world.nowMs, toMs: Infinity, isForGood: true })
-  }
-
-  get isStopped(): boolean {
-    return this.#stopped
   }
 
   /** One that runs; any if none does. */
@@ -132,10 +125,6 @@ export class EnsembleFaulter {
   voters(count: number): ServerMachine[] {
     return this.random.shuffled(this.ensemble.voters).slice(0, count)
   }
-
-  #tell(what: string): void {
-    this.world.logSink?.('info', `${this.world.nowMs.toFixed(3)} faults: ${what}`)
-  }
 }
 
 /** Some syncs take so many times as long, and not more: a server must be back soon after the last fault. */
@@ -143,11 +132,6 @@ const HICCUP_FACTOR = 50
 
 /** So many synchronisations are disturbed. */
 const SYNCHRONISATION_FAILS = 0.1
-
-/** Below and above sync limits and session timeouts, about as often. */
-function while_({ random }: EnsembleFaulter): number {
-  return random.pick([100, 500, 1500, 3000]) * random.between(0.5, 1.5)
-}
 
 function repair(process: SimulatedProcess): void {
   process.resume()
@@ -167,9 +151,9 @@ function down(faults: EnsembleFaulter, machines: readonly ServerMachine[], loseP
     else faults.ensemble.crash(machine)
   }
   return {
-    what: namesOf(machines),
+    what: namesOf(processesOf(machines)),
     machines: processesOf(machines),
-    lastsMs: while_(faults),
+    lastsMs: faults.durationMs(),
     end: () => machines.forEach((machine) => faults.ensemble.start(machine)),
   }
 }
@@ -184,11 +168,10 @@ function cut(
   const bothWays = random.chance(0.6)
   world.cut(one, other, port)
   if (bothWays) world.cut(other, one, port)
-  const names = (machines: readonly SimulatedProcess[]): string => machines.map(({ name }) => name).join()
   return {
-    what: `${names(one)} from ${names(other)}${bothWays ? '' : ', one way'}${port === null ? '' : `, port ${port}`}`,
+    what: `${namesOf(one)} from ${namesOf(other)}${bothWays ? '' : ', one way'}${port === null ? '' : `, port ${port}`}`,
     machines: [...one, ...other],
-    lastsMs: while_(faults),
+    lastsMs: faults.durationMs(),
     end: () => {
       world.mend(one, other)
       world.mend(other, one)
@@ -196,7 +179,7 @@ function cut(
   }
 }
 
-const KINDS: Record<string, [weight: number, kind: FaultKind]> = {
+const KINDS: FaultKinds<EnsembleFaulter> = {
   'server crash': [5, (faults) => down(faults, [faults.server()], false)],
   'leader crash': [6, (faults) => down(faults, [faults.leader()], false)],
   'minority crash': [2, (faults) => down(faults, faults.voters(minority(faults)), false)],
@@ -213,12 +196,12 @@ const KINDS: Record<string, [weight: number, kind: FaultKind]> = {
   'client cut from server': [3, (faults) => cut(faults, [faults.client()], [faults.server().process])],
   'client cut from all': [2, (faults) => cut(faults, [faults.client()], faults.ensemble.processes)],
   'slow link': [4, slowLink],
-  'slow client link': [2, (faults) => slowDown(faults, faults.client(), faults.server().process)],
-  'connections lost': [4, connectionsLost],
+  'slow client link': [2, (faults) => slowDown(faults, faults.client(), faults.server().process, SLOWNESS)],
+  'connections lost': [4, (faults) => connectionsLost(faults, faults.server().process)],
   'slow disk': [3, slowDisk],
   'disk full': [2, diskFull],
   'disk error': [3, diskError],
-  'clock jump': [2, clockJump],
+  'clock jump': [2, (faults) => clockJump(faults, [...faults.machines, ...faults.clients])],
 }
 
 const ENSEMBLE_KINDS: typeof KINDS = {
@@ -258,28 +241,13 @@ const ENSEMBLE_KINDS: typeof KINDS = {
 const WEIGHTED_ALONE = weighted(KINDS)
 const WEIGHTED = [...WEIGHTED_ALONE, ...weighted(ENSEMBLE_KINDS)]
 
-function weighted(kinds: typeof KINDS): [string, FaultKind][] {
-  return Object.entries(kinds).flatMap(([name, [weight, kind]]) =>
-    Array.from({ length: weight }, (): [string, FaultKind] => [name, kind]),
-  )
-}
-
 function minority(faults: EnsembleFaulter): number {
   return faults.ensemble.options.voters - faults.ensemble.quorumSize
-}
-
-function others(faults: EnsembleFaulter, process: SimulatedProcess): SimulatedProcess[] {
-  return faults.ensemble.processes.filter((machine) => machine !== process)
 }
 
 function cutOfTwo(faults: EnsembleFaulter, port: number | null): Fault {
   const [one, other] = faults.random.shuffled(faults.ensemble.processes)
   return cut(faults, [one!], [other!], port)
-}
-
-function pause(faults: EnsembleFaulter, process: SimulatedProcess): Fault {
-  process.pause()
-  return { what: process.name, machines: [process], lastsMs: while_(faults), end: () => process.resume() }
 }
 
 function cleanStop(faults: EnsembleFaulter): Fault {
@@ -288,7 +256,7 @@ function cleanStop(faults: EnsembleFaulter): Fault {
   return {
     what: machine.process.name,
     machines: [machine.process],
-    lastsMs: while_(faults),
+    lastsMs: faults.durationMs(),
     end: () => faults.ensemble.start(machine),
   }
 }
@@ -307,31 +275,19 @@ function clientCrash(faults: EnsembleFaulter): Fault {
   return {
     what: process.name,
     machines: [process],
-    lastsMs: while_(faults),
+    lastsMs: faults.durationMs(),
     end: () => faults.options.startClient(process),
   }
 }
 
+/** How many times slower a link becomes. */
+const SLOWNESS = [20, 100, 1000]
+
 function slowLink(faults: EnsembleFaulter): Fault {
   const [one, other] = faults.random.shuffled(faults.ensemble.processes)
-  return other === undefined ? connectionsLost(faults) : slowDown(faults, one!, other)
-}
-
-function slowDown(faults: EnsembleFaulter, one: SimulatedProcess, other: SimulatedProcess): Fault {
-  const slowness = faults.random.pick([20, 100, 1000])
-  faults.world.slowDown(one, other, slowness)
-  return {
-    what: `${one.name} and ${other.name}, ${slowness} times`,
-    machines: [one, other],
-    lastsMs: while_(faults),
-    end: () => faults.world.slowDown(one, other, 1),
-  }
-}
-
-function connectionsLost(faults: EnsembleFaulter): Fault {
-  const machine = faults.server().process
-  const count = faults.world.fabric.resetConnections(machine.address, null, faults.random.pick([0.3, 1]))
-  return { what: `${count} of ${machine.name}`, machines: [machine], lastsMs: 0, end: () => {} }
+  return other === undefined
+    ? connectionsLost(faults, faults.server().process)
+    : slowDown(faults, one!, other, SLOWNESS)
 }
 
 function slowDisk(faults: EnsembleFaulter): Fault {
@@ -341,7 +297,7 @@ function slowDisk(faults: EnsembleFaulter): Fault {
   return {
     what: `${process.name}, ${process.diskConditions.slowness} times`,
     machines: [process],
-    lastsMs: while_(faults),
+    lastsMs: faults.durationMs(),
     end: () => beFast(process),
   }
 }
@@ -370,35 +326,12 @@ function diskFails(faults: EnsembleFaulter, machine: ServerMachine, why: string)
   return {
     what: `${process.name}, ${why}`,
     machines: [process],
-    lastsMs: while_(faults),
+    lastsMs: faults.durationMs(),
     end: () => {
       repair(process)
       faults.ensemble.start(machine)
     },
   }
-}
-
-function clockJump(faults: EnsembleFaulter): Fault {
-  const machine = faults.random.pick([...faults.ensemble.processes, ...faults.clients])
-  const jumpMs = faults.random.pick([-60_000, -1000, 1000, 60_000])
-  machine.wallOffsetMs += jumpMs
-  return { what: `${machine.name} by ${jumpMs} ms`, machines: [], lastsMs: 0, end: () => {} }
-}
-
-/** Steps of a story that takes several faults in order; each may look how things stand. */
-function story(
-  faults: EnsembleFaulter,
-  what: string,
-  steps: readonly [afterMs: number, step: () => void][],
-  end: () => void,
-): Fault {
-  let atMs = 0
-  for (const [afterMs, step] of steps) {
-    atMs += afterMs
-    faults.world.after(atMs, () => faults.isStopped || step())
-  }
-  const machines = [...faults.ensemble.processes]
-  return { what, machines, lastsMs: atMs + faults.random.between(200, 1500), end }
 }
 
 /**
@@ -423,7 +356,7 @@ function rollingMajority(faults: EnsembleFaulter): Fault {
   away.forEach(leaves)
   return story(
     faults,
-    `${namesOf(away)}, then ${namesOf(next)}`,
+    `${namesOf(processesOf(away))}, then ${namesOf(processesOf(next))}`,
     [
       [
         random.between(300, 2500),
@@ -537,8 +470,4 @@ function powerFailureAfterElection(faults: EnsembleFaulter): Fault {
 
 function processesOf(machines: readonly ServerMachine[]): SimulatedProcess[] {
   return machines.map(({ process }) => process)
-}
-
-function namesOf(machines: readonly ServerMachine[]): string {
-  return machines.map(({ process }) => process.name).join()
 }

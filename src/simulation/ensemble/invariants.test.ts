@@ -21,7 +21,7 @@ class Stage {
     commitLogCount: 100,
     logKb: 0,
     separateLogs: false,
-    answersEarly: false,
+    settings: [],
     faults: {},
   })
   readonly invariants = new Invariants(this.ensemble)

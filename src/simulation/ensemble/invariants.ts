@@ -15,12 +15,11 @@
  * back with an epoch that is older than the one it acknowledged.
  */
 import { equalBytes } from '#base'
-import { LoggedTxn } from '#zookeeper/protocol'
 
 import type { Incarnation } from '../incarnation.ts'
 import type { ServerMachine, SimulatedEnsemble } from './ensemble.ts'
 import type { Committed } from './history.ts'
-import { errOf } from './log-files.ts'
+import { decidedOf } from './log-files.ts'
 import { hex } from './outcome.ts'
 import { viewOf, type ServerView } from './server-view.ts'
 import { Packet, type WirePacket } from './wire.ts'
@@ -55,12 +54,8 @@ interface Seen {
 }
 
 interface Proposed {
-  readonly zxid: bigint
   readonly bytes: Uint8Array
-  readonly session: bigint
-  readonly cxid: number
-  readonly type: number
-  readonly err: number
+  readonly decided: Omit<Committed, 'atMs'>
 }
 
 interface Epochs {
@@ -241,15 +236,14 @@ export class Invariants {
       if (proposed === undefined) {
         logged ??= this.#logged(epochOf(to))
         const bytes = logged.get(zxid)
-        if (bytes !== undefined) this.#proposed.set(zxid, (proposed = proposedOf(bytes)))
+        if (bytes !== undefined) this.#proposed.set(zxid, (proposed = { bytes, decided: decidedOf(bytes) }))
       }
       if (proposed === undefined) {
         this.#add(`Integrity: ${hex(zxid)} is delivered, and was not proposed to anybody`)
         continue
       }
       this.#checkQuorum(zxid)
-      const { session, cxid, type, err } = proposed
-      this.committed.push({ zxid, session, cxid, type, err, atMs: this.#ensemble.world.nowMs })
+      this.committed.push({ ...proposed.decided, atMs: this.#ensemble.world.nowMs })
     }
   }
 
@@ -327,9 +321,9 @@ export class Invariants {
         this.#add(`Integrity: ${hex(zxid)} stands for two transactions; the second comes from ${leader}`)
       return
     }
-    const proposed = proposedOf(data!)
-    if (proposed.zxid !== zxid) this.#add(`Integrity: ${leader} proposes ${hex(proposed.zxid)} as ${hex(zxid)}`)
-    this.#proposed.set(zxid, proposed)
+    const decided = decidedOf(data!)
+    if (decided.zxid !== zxid) this.#add(`Integrity: ${leader} proposes ${hex(decided.zxid)} as ${hex(zxid)}`)
+    this.#proposed.set(zxid, { bytes: data!, decided })
     const led = this.#leaders.get(epochOf(zxid))
     if (led === undefined) this.#add(`Integrity: ${leader} proposes ${hex(zxid)} in an epoch that nobody leads`)
   }
@@ -377,12 +371,6 @@ export class Invariants {
   #add(fault: string): void {
     if (this.faults.size < FAULTS_MAX) this.faults.add(`${this.#ensemble.world.nowMs.toFixed(0)}: ${fault}`)
   }
-}
-
-function proposedOf(bytes: Uint8Array): Proposed {
-  const logged = LoggedTxn.decode(bytes)
-  const { zxid, clientId, cxid, type } = logged.header
-  return { zxid, bytes, session: clientId, cxid, type, err: errOf(logged) }
 }
 
 /** One fault leads to others. */

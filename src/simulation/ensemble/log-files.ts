@@ -8,11 +8,12 @@ const FILE_HEADER_BYTES = 16
 const ENTRY_HEAD_BYTES = 12
 
 /** The code that a transaction refuses its request with; of a multi that of the operation which was refused. */
-export function errOf({ txn }: LoggedTxn): number {
-  if (txn.type === OpCode.error) return txn.err
-  if (txn.type !== OpCode.multi) return OK
-  for (const each of txn.txns) if (each.type === OpCode.error && each.err !== OK) return each.err
-  return OK
+function refusalOf({ txn }: LoggedTxn): Pick<Committed, 'err' | 'errAt'> {
+  if (txn.type === OpCode.error) return { err: txn.err, errAt: 0 }
+  if (txn.type === OpCode.multi)
+    for (const [errAt, each] of txn.txns.entries())
+      if (each.type === OpCode.error && each.err !== OK) return { err: each.err, errAt }
+  return { err: OK, errAt: 0 }
 }
 
 /** What the transaction logs in a folder hold, by zxid. Of two entries with one zxid the one in the later file counts. */
@@ -29,13 +30,17 @@ export function logOnDisk(disk: SimulatedDisk, folder: string): Map<bigint, Uint
 
 /** Of a server of its own: there, what is logged is committed. */
 export function committedOnDisk(disk: SimulatedDisk, folder: string): Committed[] {
-  return [...logOnDisk(disk, folder).values()].map(committedOf).sort((a, b) => (a.zxid < b.zxid ? -1 : 1))
+  return [...logOnDisk(disk, folder).values()]
+    .map((bytes) => ({ ...decidedOf(bytes), atMs: 0 }))
+    .sort((a, b) => (a.zxid < b.zxid ? -1 : 1))
 }
 
-function committedOf(bytes: Uint8Array): Committed {
+/** What a transaction says, as the history has it. */
+export function decidedOf(bytes: Uint8Array): Omit<Committed, 'atMs'> {
   const logged = LoggedTxn.decode(bytes)
-  const { zxid, clientId, cxid, type } = logged.header
-  return { zxid, session: clientId, cxid, type, err: errOf(logged), atMs: 0 }
+  const { zxid, clientId, cxid, type, time } = logged.header
+  const reaped = logged.txn.type === OpCode.deleteContainer ? logged.txn.path : null
+  return { zxid, session: clientId, cxid, type, ...refusalOf(logged), wallMs: time, reaped }
 }
 
 /** A transaction begins with session int64, cxid int32, zxid int64. */

@@ -8,34 +8,43 @@ import { sleep, type Platform, type Socket, type Timer } from '#platform'
 import {
   ConnectRequest,
   ConnectResponse,
-  CreateMode,
   OpCode,
-  Perms,
   ReplyHeader,
   ReservedXid,
   WatchEventType,
   WatcherEvent,
   ZkErrorCode,
   operations,
-  type MultiOp,
 } from '#zookeeper/protocol'
 
 import { Frames } from '../frames.ts'
-import { isRead, type Operation, type ReadRequest, type Request, type Session, type Step } from './history.ts'
+import {
+  isOfWatches,
+  isRead,
+  type Operation,
+  type Person,
+  type ReadRequest,
+  type Request,
+  type Session,
+  type WatchRequest,
+} from './history.ts'
 import { OK, hex, readOutcome } from './outcome.ts'
+import { PASSWORDS } from './permissions.ts'
 import type { Recorder } from './recorder.ts'
+import { writeRequest } from './wire-requests.ts'
 
 export interface PlainSessionOptions {
   readonly client: string
   readonly servers: readonly string[]
   readonly port: number
+  /** Whom it shows to be on each connection; null for nobody. */
+  readonly person: Person | null
   readonly timeoutMs: number
 }
 
 const CONNECT_TIMEOUT_MS = 300
 const RECONNECT_PAUSE_MS = 60
 const LENGTH_BYTES = 4
-const OPEN_ACL = [{ perms: Perms.ALL, id: { scheme: 'world', id: 'anyone' } }]
 
 interface Asked {
   readonly operation: Operation
@@ -65,6 +74,8 @@ export class PlainSession {
   /** Of data watches those that wait for a creation. */
   readonly #existWatches = new Set<string>()
   readonly #childWatches = new Set<string>()
+  readonly #persistentWatches = new Set<string>()
+  readonly #recursiveWatches = new Set<string>()
   /** The watches on missing znodes that the connection set again at its beginning. */
   #rewatched: readonly string[] = []
 
@@ -92,6 +103,11 @@ export class PlainSession {
   /** 0 before the session exists. */
   get id(): bigint {
     return this.#record?.id ?? 0n
+  }
+
+  /** Paths, some of them more than once. */
+  get watched(): readonly string[] {
+    return [...this.#dataWatches, ...this.#childWatches, ...this.#persistentWatches, ...this.#recursiveWatches]
   }
 
   /** Resolves when there is a connection, or when the session has ended. */
@@ -228,29 +244,46 @@ export class PlainSession {
       return this.#end('expired')
     }
     if (this.#record === null) {
-      this.#record = this.#recorder.sessionBegins(sessionId, this.#options.client, timeOut)
+      this.#record = this.#recorder.sessionBegins(sessionId, this.#options.client, this.#options.person, timeOut)
       this.#passwd = passwd!.slice()
       this.#timeoutMs = timeOut
     } else if (sessionId !== this.#record.id)
       this.#recorder.faults.push(`${this.#server} gave session ${hex(sessionId)} to ${hex(this.#record.id)}`)
     this.#record.events.push({ kind: 'connected', atMs: nowMs, server: this.#server })
     this.#state = 'open'
+    this.#authenticate()
     this.#setWatchesAgain()
     this.#tellOpen()
   }
 
+  #authenticate(): void {
+    const { person } = this.#options
+    if (person === null) return
+    const writer = new ByteWriter()
+    writer.int32(ReservedXid.auth)
+    writer.int32(OpCode.auth)
+    const auth = new TextEncoder().encode(`${person}:${PASSWORDS[person]}`)
+    operations.auth.request.write(writer, { type: 0, scheme: 'digest', auth })
+    this.#send(writer)
+  }
+
   #setWatchesAgain(): void {
     this.#rewatched = [...this.#existWatches]
-    if (this.#dataWatches.size + this.#childWatches.size === 0) return
-    const writer = new ByteWriter()
-    writer.int32(ReservedXid.setWatches)
-    writer.int32(OpCode.setWatches)
-    operations.setWatches.request.write(writer, {
+    if (this.watched.length === 0) return
+    const watches = {
       relativeZxid: this.#lastZxid,
       dataWatches: [...this.#dataWatches].filter((path) => !this.#existWatches.has(path)),
       existWatches: [...this.#existWatches],
       childWatches: [...this.#childWatches],
-    })
+      persistentWatches: [...this.#persistentWatches],
+      persistentRecursiveWatches: [...this.#recursiveWatches],
+    }
+    const hasPersistent = this.#persistentWatches.size + this.#recursiveWatches.size > 0
+    const operation = hasPersistent ? operations.setWatches2 : operations.setWatches
+    const writer = new ByteWriter()
+    writer.int32(ReservedXid.setWatches)
+    writer.int32(operation.code)
+    operation.request.write(writer, watches)
     this.#send(writer)
   }
 
@@ -259,8 +292,19 @@ export class PlainSession {
     if (xid === ReservedXid.notification) return this.#onNotified(WatcherEvent.read(reader), zxid)
     if (zxid > this.#lastZxid) this.#lastZxid = zxid
     if (xid === ReservedXid.ping) return void this.#record!.events.push({ kind: 'pong', zxid })
+    if (xid === ReservedXid.auth) {
+      if (err !== OK) this.#recorder.faults.push(`${this.#server} refused a password: ${err}`)
+      return
+    }
     if (xid === ReservedXid.setWatches) {
-      this.#record!.events.push({ kind: 'rewatched', zxid, existing: this.#rewatched })
+      this.#record!.events.push({
+        kind: 'rewatched',
+        zxid,
+        existing: this.#rewatched,
+        // Nothing is added or removed before the answer to the first request after this one.
+        persistent: [...this.#persistentWatches],
+        recursive: [...this.#recursiveWatches],
+      })
       return
     }
     this.#onAnswer(xid, zxid, err, reader)
@@ -277,6 +321,7 @@ export class PlainSession {
     const text = err === OK ? readOutcome(request, reader) : ''
     this.#recorder.answered(this.#record!, operation, { zxid, err, text }, this.#platform.clock.monotonic())
     if (isRead(request) && request.watch) this.#watch(request, err)
+    if (isOfWatches(request) && err === OK) this.#changeWatches(request)
     if (request.kind === 'close' && err === OK) this.#end('closed')
     else if (err === ZkErrorCode.SESSIONEXPIRED) this.#end('expired')
     else if (err === ZkErrorCode.SESSIONMOVED) this.#disconnect()
@@ -295,6 +340,22 @@ export class PlainSession {
     else this.#existWatches.delete(path)
   }
 
+  #changeWatches(request: WatchRequest): void {
+    const { path } = request
+    if (request.kind === 'addWatch') {
+      ;(request.recursive ? this.#recursiveWatches : this.#persistentWatches).add(path)
+      return
+    }
+    const { of } = request
+    if (of === 'data' || of === 'any') {
+      this.#dataWatches.delete(path)
+      this.#existWatches.delete(path)
+    }
+    if (of === 'children' || of === 'any') this.#childWatches.delete(path)
+    if (of === 'persistent' || of === 'any') this.#persistentWatches.delete(path)
+    if (of === 'recursive' || of === 'any') this.#recursiveWatches.delete(path)
+  }
+
   #onNotified({ type, path }: WatcherEvent, zxid: bigint): void {
     this.#record!.events.push({ kind: 'notified', type, path, zxid })
     if (type !== WatchEventType.nodeChildrenChanged) {
@@ -304,70 +365,4 @@ export class PlainSession {
     if (type === WatchEventType.nodeChildrenChanged || type === WatchEventType.nodeDeleted)
       this.#childWatches.delete(path)
   }
-}
-
-function writeRequest(writer: ByteWriter, request: Request): void {
-  switch (request.kind) {
-    case 'create':
-    case 'delete':
-    case 'set':
-    case 'check': {
-      const op = stepOf(request)
-      writer.int32(op.type)
-      return writeStep(writer, op)
-    }
-    case 'multi':
-      writer.int32(OpCode.multi)
-      return operations.multi.request.write(writer, request.steps.map(stepOf))
-    case 'close':
-      return writer.int32(OpCode.closeSession)
-    case 'sync':
-      writer.int32(OpCode.sync)
-      return operations.sync.request.write(writer, { path: '/' })
-    case 'get':
-      writer.int32(OpCode.getData)
-      return operations.getData.request.write(writer, request)
-    case 'exists':
-      writer.int32(OpCode.exists)
-      return operations.exists.request.write(writer, request)
-    case 'children':
-      writer.int32(OpCode.getChildren2)
-      return operations.getChildren2.request.write(writer, request)
-  }
-}
-
-function writeStep(writer: ByteWriter, op: MultiOp): void {
-  if (op.type === OpCode.create) operations.create.request.write(writer, op)
-  else if (op.type === OpCode.delete) operations.delete.request.write(writer, op)
-  else if (op.type === OpCode.setData) operations.setData.request.write(writer, op)
-  else if (op.type === OpCode.check) operations.check.request.write(writer, op)
-}
-
-function stepOf(step: Step): MultiOp {
-  switch (step.kind) {
-    case 'create':
-      return {
-        type: OpCode.create,
-        path: step.path,
-        data: new TextEncoder().encode(step.data),
-        acl: OPEN_ACL,
-        flags: flagsOf(step),
-      }
-    case 'delete':
-      return { type: OpCode.delete, path: step.path, version: step.version }
-    case 'set':
-      return {
-        type: OpCode.setData,
-        path: step.path,
-        data: new TextEncoder().encode(step.data),
-        version: step.version,
-      }
-    case 'check':
-      return { type: OpCode.check, path: step.path, version: step.version }
-  }
-}
-
-function flagsOf({ ephemeral, sequential }: { ephemeral: boolean; sequential: boolean }): number {
-  if (ephemeral) return sequential ? CreateMode.ephemeralSequential : CreateMode.ephemeral
-  return sequential ? CreateMode.persistentSequential : CreateMode.persistent
 }

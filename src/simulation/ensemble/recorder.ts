@@ -1,4 +1,12 @@
-import { isWrite, type Answer, type History, type Operation, type Request, type Session } from './history.ts'
+import {
+  isWrite,
+  type Answer,
+  type History,
+  type Operation,
+  type Person,
+  type Request,
+  type Session,
+} from './history.ts'
 
 /** Takes down what all clients do. Lies outside of their processes: a client's crash does not erase it. */
 export class Recorder {
@@ -26,8 +34,8 @@ export class Recorder {
     return this.#highestAcknowledged
   }
 
-  sessionBegins(id: bigint, client: string, timeoutMs: number): Session {
-    const session: Session = { id, client, timeoutMs, events: [] }
+  sessionBegins(id: bigint, client: string, person: Person | null, timeoutMs: number): Session {
+    const session: Session = { id, client, person, timeoutMs, events: [] }
     this.sessions.push(session)
     return session
   }

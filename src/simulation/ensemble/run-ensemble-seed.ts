@@ -1,11 +1,13 @@
 import type { LogLevel, Platform } from '#platform'
-import { OpCode } from '#zookeeper/protocol'
+import { OpCode, ZkErrorCode } from '#zookeeper/protocol'
 import type { EnsembleFaults } from '#zookeeper/zab'
 
+import { WORLD_EPOCH_MS } from '../clock.ts'
 import { World } from '../world.ts'
 import { checkHistory } from './check-history.ts'
-import { PARENTS, runClient, type ClientOptions, type Plan } from './client.ts'
-import { CLIENT_PORT, SimulatedEnsemble, TICK_MS, type EnsembleOptions } from './ensemble.ts'
+import { BEGINNING, TRANSIENT, TTL_NODE } from './choices.ts'
+import { runClient, type ClientOptions, type Plan } from './client.ts'
+import { CLIENT_PORT, SimulatedEnsemble, TICK_MS, type EnsembleOptions, type ServerMachine } from './ensemble.ts'
 import { EnsembleFaulter } from './faults.ts'
 import type { Committed, Operation } from './history.ts'
 import { Invariants } from './invariants.ts'
@@ -23,7 +25,8 @@ export interface EnsembleSeedOptions {
   readonly voters: 1 | 3 | 5
   /** Switches that break a rule, to show that the break is found. */
   readonly faults?: Partial<EnsembleFaults>
-  readonly answersEarly?: boolean
+  /** The same, by lines of `zoo.cfg`. */
+  readonly settings?: readonly string[]
   readonly onTrace?: (line: string) => void
   readonly onLog?: (level: LogLevel, line: string) => void
 }
@@ -99,7 +102,7 @@ class EnsembleRun {
     this.#world.scheduler.afterEvent = () => this.#invariants.afterEvent()
   }
 
-  #settingOf({ voters, faults = {}, answersEarly = false }: EnsembleSeedOptions): EnsembleOptions {
+  #settingOf({ voters, faults = {}, settings = [] }: EnsembleSeedOptions): EnsembleOptions {
     const random = this.#world.random.fork('setting')
     return {
       voters,
@@ -109,7 +112,7 @@ class EnsembleRun {
       commitLogCount: random.pick([4, 30, 500]),
       logKb: random.pick([0, 0, 4]),
       separateLogs: random.chance(0.3),
-      answersEarly,
+      settings,
       faults,
     }
   }
@@ -145,7 +148,11 @@ class EnsembleRun {
     let isDone = false
     this.#world.process('setup').start(async (platform: Platform) => {
       while (!isDone) {
-        const session = new PlainSession(platform, { ...this.#common('setup'), timeoutMs: 3000 }, this.#recorder)
+        const session = new PlainSession(
+          platform,
+          { ...this.#common('setup'), person: null, timeoutMs: 3000 },
+          this.#recorder,
+        )
         isDone = await createParents(session)
       }
     })
@@ -181,7 +188,11 @@ class EnsembleRun {
 
   /** What is not yet as it must become when nothing happens any more. */
   #unrest(): string | null {
-    const views = this.#ensemble.machines.map((machine) => ({ name: machine.process.name, view: viewOf(machine) }))
+    const views = this.#ensemble.machines.map((machine) => ({
+      machine,
+      name: machine.process.name,
+      view: viewOf(machine),
+    }))
     for (const { name, view } of views) if ((view?.role ?? null) === null) return `${name} does not serve`
     const leaders = views.filter(({ view }) => view!.role === 'leader' || view!.role === 'standalone')
     if (leaders.length !== 1) return `${leaders.length} leaders`
@@ -196,6 +207,21 @@ class EnsembleRun {
     )
     for (const session of first.sessions.keys())
       if (!alive.some(({ id }) => id === session)) return `session ${hex(session)} lives on without a client`
+    return this.#overdue(leaders[0]!.machine)
+  }
+
+  /** A znode that must have ended by itself. */
+  #overdue({ server, process }: ServerMachine): string | null {
+    const { tree } = server!
+    const wallMs = WORLD_EPOCH_MS + this.#world.nowMs + process.wallOffsetMs
+    for (const name of tree.find(TRANSIENT)?.children?.keys() ?? []) {
+      const path = `${TRANSIENT}/${name}`
+      const node = tree.find(path)!
+      if ((node.children?.size ?? 0) > 0) continue
+      const isTtl = path.startsWith(TTL_NODE)
+      if (isTtl ? wallMs - node.mtime > Number(node.ephemeralOwner & 0xff_ffff_ffffn) : node.cversion > 0)
+        return `${path} is still there`
+    }
     return null
   }
 
@@ -269,8 +295,8 @@ class EnsembleRun {
         else if (data !== expected.data || node.version !== expected.version || node.ephemeralOwner !== expected.owner)
           faults.push(`${process.name} has another ${path}`)
       }
-      // The root counts twice; /zookeeper, its quota and config are the server's own.
-      const own = server.tree.nodeCount - model.nodes.size - 4
+      // The root counts twice; /zookeeper/config is the server's own.
+      const own = server.tree.nodeCount - model.nodes.size - 2
       if (own !== 0) faults.push(`${process.name} has ${own} znodes more than were made`)
     }
     return faults
@@ -284,9 +310,19 @@ class EnsembleRun {
       ...(alone ? {} : { elections: this.#invariants.elections, diff, trunc, snap }),
       expired: committed.filter(({ type, cxid }) => type === OpCode.closeSession && cxid === 0).length,
       unanswered: this.#recorder.operations.filter(({ answer }) => answer === null).length,
+      beyondQuota: committed.filter(({ err }) => err === ZkErrorCode.QUOTAEXCEEDED).length,
+      unauthorized: this.#answeredWith(ZkErrorCode.NOAUTH),
+      watchesAdded: this.#recorder.operations.filter(
+        ({ request, answer }) => request.kind === 'addWatch' && answer !== null,
+      ).length,
+      reaped: committed.filter(({ reaped }) => reaped !== null).length,
       notifications: this.#eventCount('notified'),
       moves: this.#eventCount('connected') - this.#recorder.sessions.length,
     }
+  }
+
+  #answeredWith(err: number): number {
+    return this.#recorder.operations.filter(({ answer }) => answer?.err === err).length
   }
 
   #eventCount(kind: string): number {
@@ -309,11 +345,11 @@ function haveSameKeys(one: ReadonlyMap<bigint, number>, other: ReadonlyMap<bigin
 
 /** False when the session was over before all of them were there. */
 async function createParents(session: PlainSession): Promise<boolean> {
-  for (const path of PARENTS) {
+  for (const { path, data } of BEGINNING) {
     for (;;) {
       await session.opened()
       if (session.hasEnded) return false
-      const { answer } = await session.submit({ kind: 'create', path, data: '', ephemeral: false, sequential: false })
+      const { answer } = await session.submit({ kind: 'create', path, data, life: 'persistent', sequential: false })
       if (answer !== null) break
     }
   }
