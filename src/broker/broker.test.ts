@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 
 import { Broker, ConfigError, parseServerProperties } from '#broker'
+import { encodeConfig } from '#metadata/znodes'
 import { silentLogger, type Platform } from '#platform'
 import { nodePlatform } from '#platform/node'
 import { ErrorCode, ZERO_UUID, type Api } from '#protocol'
@@ -388,6 +389,38 @@ test('controllers of the past and requests for earlier lives are refused', async
   assert.equal(stale.errorCode, ErrorCode.STALE_BROKER_EPOCH)
 })
 
+test('a configuration of all brokers that only another kind of broker knows is shown, kept, and no obstacle', async (t) => {
+  const world = await cluster(t)
+  const connection = world.connect(await world.start(1))
+  await untilController(connection)
+  const zk = await ZooKeeperClient.connect(world.platform, {
+    connect: `127.0.0.1:${world.zookeeperPort}/chroot`,
+    sessionTimeoutMs: 1000,
+  })
+  t.after(() => zk.close())
+  await zk.create('/config/brokers/<default>', encodeConfig({ 'no.such.thing': '1' }))
+  const changed = await connection.send(IncrementalAlterConfigs, {
+    resources: [
+      {
+        resourceType: 4,
+        resourceName: '',
+        configs: [{ name: 'message.max.bytes', configOperation: 0, value: '2000' }],
+      },
+    ],
+    validateOnly: false,
+  })
+  assert.equal(changed.responses[0]!.errorCode, 0)
+  const ofAll = { resources: [{ resourceType: 4, resourceName: '', configurationKeys: null }], includeSynonyms: true }
+  const described = await until(connection, DescribeConfigs, ofAll, ({ results }) => results[0]!.configs.length > 0)
+  assert.deepEqual(
+    described.results[0]!.configs.map(({ name, value, isSensitive }) => [name, value, isSensitive]),
+    [
+      ['no.such.thing', null, true],
+      ['message.max.bytes', '2000', false],
+    ],
+  )
+})
+
 test('a dynamic configuration of all brokers is obeyed, and shown with its source', async (t) => {
   const world = await cluster(t)
   const broker = await world.start(1, { 'message.max.bytes': '3000' })
@@ -401,7 +434,7 @@ test('a dynamic configuration of all brokers is obeyed, and shown with its sourc
     })
   assert.equal((await produce(connection, 'd', batch('x'.repeat(2000)))).errorCode, 0)
   assert.equal((await change('', 'message.max.bytes', '1000')).responses[0]!.errorCode, 0)
-  assert.equal((await change('', 'broker.rack', 'r')).responses[0]!.errorCode, ErrorCode.INVALID_CONFIG)
+  assert.equal((await change('', 'broker.rack', 'r')).responses[0]!.errorCode, ErrorCode.INVALID_REQUEST)
   assert.equal((await change('2', 'message.max.bytes', '1')).responses[0]!.errorCode, ErrorCode.INVALID_REQUEST)
   const tooLarge = { name: 'd', partitionData: [{ index: 0, records: batch('x'.repeat(2000)) }] }
   await until(connection, Produce, { acks: 1, timeoutMs: 1000, topicData: [tooLarge] }, ({ responses }) => {

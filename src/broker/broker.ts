@@ -5,7 +5,7 @@
 import { sleep, type Platform } from '#platform'
 import { isZkError, type SessionEvent } from '#zookeeper/client'
 
-import type { BrokerConfig } from './config/index.ts'
+import { ConfigError, type BrokerConfig } from './config/index.ts'
 import { controlledShutdown } from './controlled-shutdown.ts'
 import { recordIdentity } from './identity.ts'
 import { joinParts, type BrokerOptions, type Parts } from './parts.ts'
@@ -29,21 +29,25 @@ export class Broker {
   static async start(platform: Platform, config: BrokerConfig, options: BrokerOptions = {}): Promise<Broker> {
     for (const warning of config.warnings) platform.logger.warn(warning)
     const opened: (() => Promise<void> | void)[] = []
+    let broker: Broker | null = null
     try {
       const parts = await joinParts(platform, config, options, (close) => opened.unshift(close))
-      const broker = new Broker(platform, parts)
+      broker = new Broker(platform, parts)
       await broker.#enter(options.signal)
       return broker
-    } catch (error) {
+    } catch (cause) {
+      const ownEnd = broker === null ? null : broker.#closed
+      await ownEnd
       for (const close of opened) await Promise.resolve(close()).catch(() => {})
-      throw error
+      throw ownEnd === null ? cause : new ConfigError('log.dirs: none of them can be used any more', { cause })
     }
   }
 
   private constructor(platform: Platform, parts: Parts) {
     this.#platform = platform
     this.#parts = parts
-    parts.bound.halt = () => void this.close()
+    // With no log there is nothing to hand over, and nobody is to be waited for. Apache's broker exits on the spot.
+    parts.bound.halt = () => void this.close({ handOver: false })
   }
 
   get brokerId(): number {
@@ -56,12 +60,12 @@ export class Broker {
 
   /** Of the listener between brokers. */
   get boundPort(): number {
-    return this.#parts.ports.get(this.#parts.config.interBrokerListener)!
+    return this.boundPorts.get(this.#parts.config.interBrokerListener)!
   }
 
   /** By listener name. */
   get boundPorts(): ReadonlyMap<string, number> {
-    return this.#parts.ports
+    return this.#parts.listeners.ports
   }
 
   /** Whether this broker is the controller at the moment. */
@@ -90,12 +94,13 @@ export class Broker {
 
   /** From here on the cluster knows the broker. */
   async #enter(signal?: AbortSignal): Promise<void> {
-    const { zk, registration, identity, config, controller, changes, features, rpc, replicas, strays } = this.#parts
+    const { zk, registration, identity, logs, controller, changes, features, rpc, replicas, strays } = this.#parts
     await this.#register(signal)
     zk.onSession((event) => this.#onSession(event))
-    await recordIdentity(this.#platform.files, config.logDirectories, identity)
+    await recordIdentity(logs.liveDirectories, identity)
     // Before the controller can say anything. What was changed since the configurations were read has left a note.
     await Promise.all([changes.follow(), features.follow(), strays.putAside()]).catch(unlessExpired)
+    if (this.#closed !== null) throw new Error('the broker has ended itself')
     replicas.start()
     rpc.open()
     controller.start()
@@ -112,6 +117,7 @@ export class Broker {
         return await registration.register(signal)
       } catch (error) {
         unlessExpired(error)
+        if (this.#closed !== null) throw error
         await zk.renew()
       }
     }

@@ -21,23 +21,26 @@ import {
   BROKER_SETTINGS,
   ConfigError,
   ConfigSource,
+  LISTENER_PREFIX,
   SettingType,
   TOPIC_SETTINGS,
   brokerConfig,
   brokerSetting,
   effectiveTopicText,
   layersOf,
+  listenerChangeFault,
   splitList,
   topicSetting,
   topicSynonymLayers,
   validateTopicTexts,
   type BrokerConfig,
+  type BrokerSettingName,
   type Setting,
   type SourcedText,
   type TopicSettingName,
   type TopicTexts,
 } from './config/index.ts'
-import { checkLoggerLevel, loggerLevels, setLoggerLevel } from './logger-levels.ts'
+import { ROOT_LOGGER, checkLoggerLevel, loggerLevels, setLoggerLevel } from './logger-levels.ts'
 import type { MetadataCache } from './metadata-cache.ts'
 
 /** Ids of the protocol. */
@@ -75,6 +78,29 @@ export interface ConfigChange {
 
 /** Of DescribeConfigs' `configSource`: the level of a logger, which nobody stores. */
 const BROKER_LOGGER_SOURCE = 6
+
+/** What Apache's broker shows where it is set and not otherwise: quotas that are dynamic only, the authorizer's, and its internal ones. */
+const WITHOUT_DEFAULT: ReadonlySet<string> = new Set<BrokerSettingName>([
+  'leader.replication.throttled.rate',
+  'follower.replication.throttled.rate',
+  'replica.alter.log.dirs.io.max.bytes.per.second',
+  'allow.everyone.if.no.acl.found',
+  'super.users',
+  'group.consumer.migration.policy',
+  'group.coordinator.new.enable',
+  'group.share.enable',
+  'log.initial.task.delay.ms',
+  'metadata.log.segment.min.bytes',
+  'producer.id.expiration.check.interval.ms',
+  'remote.log.manager.task.retry.backoff.ms',
+  'remote.log.manager.task.retry.backoff.max.ms',
+  'remote.log.manager.task.retry.jitter',
+  'server.max.startup.time.ms',
+  'unclean.leader.election.interval.ms',
+  'unstable.api.versions.enable',
+  'unstable.feature.versions.enable',
+  'zookeeper.metadata.migration.min.batch.size',
+])
 
 const DONE: Outcome = { errorCode: ErrorCode.NONE, errorMessage: null }
 
@@ -124,9 +150,9 @@ export class ConfigAdministration {
     return names
       .filter((name) => options.keys === null || options.keys.includes(name))
       .map((name) => {
-        const effective = effectiveTopicText(name, texts, brokerTexts)
-        const layers = options.includeSynonyms ? topicSynonymLayers(name, texts, brokerTexts) : []
-        return described(TOPIC_SETTINGS[name], effective, layers, false, options)
+        const { text } = effectiveTopicText(name, texts, brokerTexts)
+        const layers = topicSynonymLayers(name, texts, brokerTexts)
+        return described(name, TOPIC_SETTINGS[name], text, layers, false, options)
       })
   }
 
@@ -141,7 +167,7 @@ export class ConfigAdministration {
       return Promise.resolve(this.#alterLoggers(resourceName, changes, validateOnly))
     return this.#alter(resourceType, resourceName, validateOnly, (present) => {
       const names = changes.map((change) => change.name)
-      if (new Set(names).size !== names.length) throw new ConfigError('a configuration is changed twice')
+      if (new Set(names).size !== names.length) throw new InvalidRequestError('A configuration is changed twice')
       const texts = new Map(present)
       for (const change of changes) this.#apply(resourceType, texts, change)
       return texts
@@ -158,7 +184,7 @@ export class ConfigAdministration {
     return this.#alter(resourceType, resourceName, validateOnly, () => {
       const texts = new Map<string, string>()
       for (const { name, value } of configs) {
-        if (value === null) throw new ConfigError(`Null value not supported for : ${name}`)
+        if (value === null) throw new InvalidRequestError(`Null value not supported for : ${name}`)
         texts.set(name, value)
       }
       return texts
@@ -177,24 +203,28 @@ export class ConfigAdministration {
   #describeBroker(name: string, options: DescribeOptions): Described {
     const { texts } = this.#config()
     if (name === '') {
-      const configs = [...texts.clusterDefault].flatMap(([key, text]): DescribedConfig[] => {
-        const setting = brokerSetting(key)
-        if (setting === undefined || (options.keys !== null && !options.keys.includes(key))) return []
-        const layer: SourcedText = { name: key, text, source: ConfigSource.DYNAMIC_DEFAULT_BROKER }
-        return [
-          described(setting, layer, options.includeSynonyms ? layersOf(texts, key).slice(0, 1) : [], false, options),
-        ]
-      })
+      const configs = [...texts.clusterDefault]
+        .filter(([key]) => options.keys === null || options.keys.includes(key))
+        .map(([key, text]) => {
+          const layer: SourcedText = { name: key, text, source: ConfigSource.DYNAMIC_DEFAULT_BROKER }
+          return describedOfBroker(key, [layer], options)
+        })
       return { ...DONE, configs }
     }
     const fault = this.#brokerFault(name)
     if (fault !== null) return { ...fault, configs: [] }
-    const configs = Object.entries<Setting>(BROKER_SETTINGS)
-      .filter(([key]) => options.keys === null || options.keys.includes(key))
-      .map(([key, setting]) => {
+    const { given, clusterDefault, perBroker } = texts
+    const names = new Set([
+      ...Object.keys(BROKER_SETTINGS),
+      ...[given, clusterDefault, perBroker].flatMap((layer) => [...layer.keys()]),
+    ])
+    const configs = [...names]
+      .filter((key) => options.keys === null || options.keys.includes(key))
+      .flatMap((key) => {
         const layers = layersOf(texts, key)
-        const effective = layers[0] ?? { name: key, text: null, source: ConfigSource.DEFAULT }
-        return described(setting, effective, options.includeSynonyms ? layers : [], setting.dynamic === 'no', options)
+        if (!WITHOUT_DEFAULT.has(key)) return [describedOfBroker(key, layers, options)]
+        const set = layers.filter(({ source }) => source !== ConfigSource.DEFAULT)
+        return set.length === 0 ? [] : [describedOfBroker(key, set, options)]
       })
     return { ...DONE, configs }
   }
@@ -226,6 +256,7 @@ export class ConfigAdministration {
       if (operation !== AlterOperation.SET && operation !== AlterOperation.DELETE)
         return invalid('the level of a logger is set or deleted, not appended to')
       const level = operation === AlterOperation.SET ? value : null
+      if (level === null && logger === ROOT_LOGGER) return invalid('The level of the root logger cannot be removed')
       try {
         checkLoggerLevel(this.#logger, logger, level)
       } catch (error) {
@@ -262,12 +293,14 @@ export class ConfigAdministration {
       const path = ZnodePath.config(type, entity)
       const present = new Map(Object.entries(decodeConfig((await this.#zk.find(path))?.data ?? null)))
       const texts = change(present)
-      this.#validate(type, entity, texts)
+      if (type === 'topics') this.#validateTopic(entity, texts)
+      else this.#validateBroker(entity, texts, present)
       if (!validateOnly) await this.#write(type, entity, texts)
       return DONE
     } catch (error) {
       if (error instanceof UnknownTopicError)
         return { errorCode: ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, errorMessage: error.message }
+      if (error instanceof InvalidRequestError) return invalid(error.message)
       if (error instanceof ConfigError) return { errorCode: ErrorCode.INVALID_CONFIG, errorMessage: error.message }
       this.#logger.error(`change of the configuration of ${type}/${entity} failed`, error)
       return { errorCode: ErrorCode.UNKNOWN_SERVER_ERROR, errorMessage: null }
@@ -294,13 +327,13 @@ export class ConfigAdministration {
       texts.delete(name)
       return
     }
-    if (value === null) throw new ConfigError(`Null value not supported for : ${name}`)
+    if (value === null) throw new InvalidRequestError(`Null value not supported for : ${name}`)
     if (operation === AlterOperation.SET) {
       texts.set(name, value)
       return
     }
     if (operation !== AlterOperation.APPEND && operation !== AlterOperation.SUBTRACT)
-      throw new ConfigError(`Unknown operation ${operation} on ${name}`)
+      throw new InvalidRequestError(`Unknown operation ${operation} on ${name}`)
     const setting = resourceType === ResourceType.TOPIC ? topicSetting(name) : brokerSetting(name)
     if (setting?.type !== SettingType.LIST)
       throw new ConfigError(`Config value append is not allowed for config key: ${name}`)
@@ -320,25 +353,32 @@ export class ConfigAdministration {
     return layersOf(texts, name)[0]?.text ?? ''
   }
 
-  #validate(type: ConfigEntityType, entity: string, texts: ReadonlyMap<string, string>): void {
-    const { texts: brokerTexts } = this.#config()
-    if (type === 'topics') {
-      const waiting = validateTopicTexts(texts, brokerTexts)
-      if (waiting.length > 0)
-        this.#logger.warn(`topic ${entity}: configurations that are not carried out yet: ${waiting.join(', ')}`)
-      return
-    }
-    for (const name of texts.keys()) {
+  #validateTopic(topic: string, texts: ReadonlyMap<string, string>): void {
+    const waiting = validateTopicTexts(texts, this.#config().texts)
+    if (waiting.length > 0)
+      this.#logger.warn(`topic ${topic}: configurations that are not carried out yet: ${waiting.join(', ')}`)
+  }
+
+  /** What stands there already may be Apache's and unknown here: it stays and is no reason to refuse another change. */
+  #validateBroker(entity: string, texts: ReadonlyMap<string, string>, present: ReadonlyMap<string, string>): void {
+    for (const [name, text] of texts) {
       const setting = brokerSetting(name)
+      if (text === present.get(name)) continue
       if (setting === undefined || setting.dynamic === 'no')
-        throw new ConfigError(`Cannot update these configs dynamically: ${name}`)
+        throw new InvalidRequestError(`Cannot update these configs dynamically: ${name}`)
       if (setting.dynamic === 'perBroker' && entity === DEFAULT_ENTITY)
-        throw new ConfigError(`Cannot update per-broker config for all brokers: ${name}`)
-      if (setting.dynamic === 'perBroker') throw new ConfigError(`${name} cannot be changed while the broker runs yet`)
+        throw new InvalidRequestError(`Cannot update per-broker config for all brokers: ${name}`)
+      if (setting.dynamic === 'perBroker' && setting.effect !== 'carried')
+        throw new InvalidRequestError(`${name} is not carried out yet`)
     }
     const layer = entity === DEFAULT_ENTITY ? { clusterDefault: texts } : { perBroker: texts }
-    // Reads all of it: throws where a value does not fit.
-    brokerConfig({ ...brokerTexts, ...layer })
+    try {
+      // Reads all of it: throws where a value does not fit.
+      const fault = listenerChangeFault(this.#config(), brokerConfig({ ...this.#config().texts, ...layer }))
+      if (fault !== null) throw new ConfigError(fault)
+    } catch (error) {
+      throw error instanceof ConfigError ? new InvalidRequestError(error.message) : error
+    }
   }
 
   /** Only while the topic is there: one that was just deleted leaves no configuration behind for the next one of its name. */
@@ -370,6 +410,11 @@ export class ConfigAdministration {
   }
 }
 
+/** Apache's broker answers so where a change of a broker's configuration is refused, not only where the request is malformed (KAFKA-13609). */
+class InvalidRequestError extends Error {
+  override name = 'InvalidRequestError'
+}
+
 class UnknownTopicError extends Error {
   override name = 'UnknownTopicError'
 }
@@ -378,23 +423,37 @@ function invalid(errorMessage: string): Outcome {
   return { errorCode: ErrorCode.INVALID_REQUEST, errorMessage }
 }
 
+/** A name that is unknown here is shown too, or who replaces all that is set would lose it; what it holds may be a secret. */
+function describedOfBroker(name: string, layers: readonly SourcedText[], options: DescribeOptions): DescribedConfig {
+  const setting = brokerSetting(name.replace(LISTENER_PREFIX, ''))
+  const readOnly = setting === undefined || setting.dynamic === 'no'
+  return described(name, setting, layers[0]?.text ?? null, layers, readOnly, options)
+}
+
+/** Of the layers that speak of it the highest says where it is from. */
 function described(
-  setting: Setting,
-  effective: SourcedText,
+  name: string,
+  setting: Setting | undefined,
+  text: string | null,
   layers: readonly SourcedText[],
   readOnly: boolean,
-  { includeDocumentation }: DescribeOptions,
+  { includeSynonyms, includeDocumentation }: DescribeOptions,
 ): DescribedConfig {
-  const isSensitive = setting.type === SettingType.PASSWORD
+  const isSensitive = setting === undefined || setting.type === SettingType.PASSWORD
+  const source = layers[0]?.source ?? ConfigSource.DEFAULT
   return {
-    name: effective.name,
-    value: isSensitive ? null : effective.text,
+    name,
+    value: isSensitive ? null : text,
     readOnly,
-    isDefault: effective.source === ConfigSource.DEFAULT,
-    configSource: effective.source,
+    isDefault: source === ConfigSource.DEFAULT,
+    configSource: source,
     isSensitive,
-    synonyms: layers.map(({ name, text, source }) => ({ name, value: isSensitive ? null : text, source })),
-    configType: setting.type,
-    documentation: includeDocumentation ? setting.doc : null,
+    synonyms: (includeSynonyms ? layers : []).map((layer) => ({
+      name: layer.name,
+      value: isSensitive ? null : layer.text,
+      source: layer.source,
+    })),
+    configType: setting?.type ?? SettingType.UNKNOWN,
+    documentation: includeDocumentation ? (setting?.doc ?? null) : null,
   }
 }

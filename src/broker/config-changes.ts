@@ -9,21 +9,19 @@ import { isZkError, type RetryingZooKeeper } from '#zookeeper/client'
 /** Every broker has read a note by then. */
 const NOTE_LIFE_MS = 15 * 60_000
 
+type Notes = Pick<RetryingZooKeeper, 'childrenOf' | 'find' | 'deleteIfPresent'>
+
 export class ConfigChanges {
   readonly #clock: Clock
   readonly #logger: Logger
-  readonly #zk: RetryingZooKeeper
+  readonly #zk: Notes
   readonly #apply: (entityPath: string) => Promise<void>
   #lastSeen = -1
   #running: Promise<void> = Promise.resolve()
   #closed = false
 
   /** `apply` reads an entity's configuration (`topics/T`, `brokers/<default>`) and puts it into force. */
-  constructor(
-    platform: { clock: Clock; logger: Logger },
-    zk: RetryingZooKeeper,
-    apply: (entityPath: string) => Promise<void>,
-  ) {
+  constructor(platform: { clock: Clock; logger: Logger }, zk: Notes, apply: (entityPath: string) => Promise<void>) {
     this.#clock = platform.clock
     this.#logger = platform.logger
     this.#zk = zk
@@ -32,7 +30,8 @@ export class ConfigChanges {
 
   /** Reads the notes that are there and watches for more. Called again after each new session. */
   async follow(): Promise<void> {
-    this.#running = this.#running.then(() => this.#read())
+    // The one before may have failed with its session.
+    this.#running = this.#running.catch(() => {}).then(() => this.#read())
     await this.#running
   }
 

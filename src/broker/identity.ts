@@ -6,7 +6,7 @@
 import { ZnodePath, decodeClusterId, encodeClusterId } from '#metadata/znodes'
 import type { FileSystem, Random } from '#platform'
 import { uuidFromBytes } from '#protocol'
-import { readMetaProperties, writeMetaProperties } from '#storage'
+import { readMetaProperties, writeMetaProperties, type LogDirectory, type MetaProperties } from '#storage'
 import { isZkError, type RetryingZooKeeper } from '#zookeeper/client'
 
 import { ConfigError, type BrokerConfig } from './config/index.ts'
@@ -16,29 +16,38 @@ export interface Identity {
   readonly brokerId: number
 }
 
+export interface EstablishedIdentity {
+  readonly identity: Identity
+  /** Log directories that do not tell whose they are, with the reason: nothing in them may be used. */
+  readonly unreadable: ReadonlyMap<string, unknown>
+}
+
 export async function establishIdentity(
   platform: { files: FileSystem; random: Random },
   zk: RetryingZooKeeper,
   config: BrokerConfig,
-): Promise<Identity> {
+): Promise<EstablishedIdentity> {
   const clusterId = await clusterIdOf(zk, platform.random)
-  const storedId = checkDirectories(platform.files, config.logDirectories, clusterId)
+  const { storedId, unreadable } = checkDirectories(platform.files, config.logDirectories, clusterId)
   if (config.brokerId >= 0 && storedId !== null && config.brokerId !== storedId)
     throw new ConfigError(
       `broker.id=${config.brokerId}, but the data in log.dirs belongs to broker ${storedId}: ` +
         `set broker.id=${storedId}, or other log.dirs`,
     )
-  if (config.brokerId >= 0) return { clusterId, brokerId: config.brokerId }
-  return { clusterId, brokerId: storedId ?? (await generateBrokerId(zk, config.reservedBrokerMaxId)) }
+  const brokerId =
+    config.brokerId >= 0 ? config.brokerId : (storedId ?? (await generateBrokerId(zk, config.reservedBrokerMaxId)))
+  return { identity: { clusterId, brokerId }, unreadable }
 }
 
-/** Writes `meta.properties` into every directory that lacks it. */
-export async function recordIdentity(
-  files: FileSystem,
-  directories: readonly string[],
-  identity: Identity,
-): Promise<void> {
-  for (const directory of directories) await writeMetaProperties(files, directory, identity)
+/** Writes `meta.properties` into every directory that lacks it; one that cannot be written has failed. */
+export async function recordIdentity(directories: readonly LogDirectory[], identity: Identity): Promise<void> {
+  for (const directory of directories) {
+    try {
+      await writeMetaProperties(directory.files, directory.path, identity)
+    } catch (error) {
+      directory.fail('writing meta.properties', error)
+    }
+  }
 }
 
 async function clusterIdOf(zk: RetryingZooKeeper, random: Random): Promise<string> {
@@ -56,10 +65,20 @@ function newClusterId(random: Random): string {
 }
 
 /** The broker id that the directories name, or null; they must agree with each other and with the cluster. */
-function checkDirectories(files: FileSystem, directories: readonly string[], clusterId: string): number | null {
+function checkDirectories(
+  files: FileSystem,
+  directories: readonly string[],
+  clusterId: string,
+): { storedId: number | null; unreadable: Map<string, unknown> } {
   let brokerId: number | null = null
+  const unreadable = new Map<string, unknown>()
   for (const directory of directories) {
-    const meta = readMetaProperties(files, directory)
+    let meta: MetaProperties | null = null
+    try {
+      meta = readMetaProperties(files, directory)
+    } catch (error) {
+      unreadable.set(directory, error)
+    }
     if (meta === null) continue
     if (meta.clusterId !== null && meta.clusterId !== clusterId)
       throw new ConfigError(
@@ -72,7 +91,7 @@ function checkDirectories(files: FileSystem, directories: readonly string[], clu
       )
     brokerId = meta.brokerId
   }
-  return brokerId
+  return { storedId: brokerId, unreadable }
 }
 
 /** Each write to the node raises its version: no two brokers get the same. */

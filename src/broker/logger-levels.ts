@@ -29,7 +29,6 @@ export function loggerLevels(root: Logger): Map<string, string> {
 export function checkLoggerLevel(root: Logger, name: string, level: string | null): void {
   if (name !== ROOT_LOGGER && !root.children.has(name))
     throw new ConfigError(`Logger ${name} does not exist; there are ${[...loggerLevels(root).keys()].join(', ')}`)
-  if (level === null && name === ROOT_LOGGER) throw new ConfigError('The level of the root logger cannot be removed')
   if (level !== null && !Object.hasOwn(LEVELS, level))
     throw new ConfigError(`${level} is not a level of a logger; there are ${Object.keys(LEVELS).join(', ')}`)
 }

@@ -2,7 +2,7 @@
 import { Controller } from '#controller'
 import type { GroupCoordinator } from '#coordinator/group'
 import { PERSISTENT_PATHS, SequencePrefix, encodeLogDirEvent } from '#metadata/znodes'
-import { NetworkError, type Platform } from '#platform'
+import type { Platform } from '#platform'
 import { AllocateProducerIds } from '#protocol/messages/allocate-producer-ids'
 import { NO_FAULTS, type Faults, type ReplicaManager } from '#replication'
 import { RpcServer } from '#rpc'
@@ -12,7 +12,7 @@ import { CreateMode, ZooKeeperClient } from '#zookeeper/client'
 import { controlChannel, leaderEndpoint, type ChannelOptions } from './channels.ts'
 import { ConfigAdministration } from './config-administration.ts'
 import { ConfigChanges } from './config-changes.ts'
-import { ConfigError, type BrokerConfig, type ListenerEndpoint } from './config/index.ts'
+import { ConfigError, type BrokerConfig } from './config/index.ts'
 import { ControllerClient } from './controller-client.ts'
 import { DynamicConfig } from './dynamic-config.ts'
 import { FinalizedFeatures } from './features.ts'
@@ -22,6 +22,7 @@ import { ADVERTISED_APIS, HANDLERS } from './handlers/index.ts'
 import { establishIdentity, type Identity } from './identity.ts'
 import { InternalTopics } from './internal-topics.ts'
 import { MetadataCache } from './metadata-cache.ts'
+import { OpenListeners } from './open-listeners.ts'
 import { ProducerIds } from './producer-ids.ts'
 import { Registration } from './registration.ts'
 import { joinReplicaManager } from './replication-join.ts'
@@ -50,8 +51,7 @@ export interface Parts {
   readonly identity: Identity
   /** As it was at the start. */
   readonly config: BrokerConfig
-  /** Bound ports by listener name. */
-  readonly ports: ReadonlyMap<string, number>
+  readonly listeners: OpenListeners
   readonly zk: ZooKeeperClient
   readonly registration: Registration
   readonly changes: ConfigChanges
@@ -82,7 +82,7 @@ export async function joinParts(
   const zk = await onBehalfOf('zookeeper.connect', connectZooKeeper(platform, given))
   onOpened(() => zk.close())
   await Promise.all(PERSISTENT_PATHS.map((path) => zk.retrying.ensurePath(path)))
-  const identity = await establishIdentity(platform, zk.retrying, given)
+  const { identity, unreadable } = await establishIdentity(platform, zk.retrying, given)
   const dynamic = new DynamicConfig(zk.retrying, platform.logger, identity.brokerId, given)
   await dynamic.reload()
   const { config } = dynamic
@@ -93,20 +93,22 @@ export async function joinParts(
     config,
   )
   onOpened(() => rpc.close())
-  const ports = await listen(rpc, config)
+  const listeners = new OpenListeners(platform, rpc)
+  await listeners.open(config.endpoints)
 
   const topicConfigs = new TopicConfigStore(zk.retrying, platform.logger, config.texts)
   await topicConfigs.load()
   const opening = LogManager.open({
     platform,
     directories: config.logDirectories,
+    unusable: unreadable,
     topicConfig: (topic) => topicConfigs.of(topic),
     producerIdExpirationMs: config.producerIdExpirationMs,
   })
   const logs = await onBehalfOf('log.dirs', opening)
   onOpened(() => logs.close())
 
-  const base = { bound, platform, options, identity, dynamic, config, ports, zk, rpc, topicConfigs, logs }
+  const base = { bound, platform, options, identity, dynamic, config, listeners, zk, rpc, topicConfigs, logs }
   const working = joinWorkingParts(base, onOpened)
   listenToEachOther(base, working)
   const services = servicesOf(base, working)
@@ -122,7 +124,7 @@ interface Base {
   readonly identity: Identity
   readonly dynamic: DynamicConfig
   readonly config: BrokerConfig
-  readonly ports: ReadonlyMap<string, number>
+  readonly listeners: OpenListeners
   readonly zk: ZooKeeperClient
   readonly rpc: RpcServer
   readonly topicConfigs: TopicConfigStore
@@ -142,12 +144,12 @@ interface WorkingParts {
 }
 
 function joinWorkingParts(base: Base, onOpened: OnOpened): WorkingParts {
-  const { platform, identity, config, ports, zk, topicConfigs, logs, dynamic } = base
+  const { platform, identity, config, listeners, zk, topicConfigs, logs, dynamic } = base
   const { brokerId } = identity
   const metadata = new MetadataCache(platform.clock)
   const registration = new Registration(platform, zk.retrying, {
     id: brokerId,
-    endpoints: advertisedEndpoints(platform, config, ports),
+    endpoints: listeners.advertised(config),
     rack: config.brokerRack === '' ? null : config.brokerRack,
   })
   const controllerClient = new ControllerClient(platform, metadata, {
@@ -203,8 +205,9 @@ function joinWorkingParts(base: Base, onOpened: OnOpened): WorkingParts {
 }
 
 /** What may change while the broker runs reaches those who obey it. */
-function listenToEachOther({ dynamic, topicConfigs, logs, rpc }: Base, working: WorkingParts): void {
-  const { metadata, replicas, groups, controller, strays } = working
+function listenToEachOther({ dynamic, topicConfigs, logs, rpc, listeners }: Base, working: WorkingParts): void {
+  const { metadata, replicas, groups, controller, strays, registration } = working
+  dynamic.prepare = (next) => listeners.change(dynamic.config, next, registration)
   throttle(replicas, dynamic.config)
   dynamic.onChange((changed) => {
     topicConfigs.setBrokerTexts(changed.texts)
@@ -304,34 +307,6 @@ async function onBehalfOf<T>(key: string, opening: Promise<T>): Promise<T> {
   } catch (cause) {
     throw new ConfigError(`${key}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause })
   }
-}
-
-async function listen(rpc: RpcServer, { endpoints }: BrokerConfig): Promise<Map<string, number>> {
-  const ports = new Map<string, number>()
-  for (const { listenerName, host, port } of endpoints) {
-    try {
-      ports.set(listenerName, await rpc.listen(listenerName, host === '' ? '0.0.0.0' : host, port))
-    } catch (error) {
-      if (!(error instanceof NetworkError)) throw error
-      throw new ConfigError(`listeners: ${listenerName} cannot listen on ${host}:${port}: ${error.message}`, {
-        cause: error,
-      })
-    }
-  }
-  return ports
-}
-
-/** With the ports that were free, and the machine's name where none was given. */
-function advertisedEndpoints(
-  platform: Platform,
-  { advertisedEndpoints: endpoints }: BrokerConfig,
-  ports: ReadonlyMap<string, number>,
-): ListenerEndpoint[] {
-  return endpoints.map((endpoint) => ({
-    ...endpoint,
-    host: endpoint.host === '' ? (platform.network.hostName ?? 'localhost') : endpoint.host,
-    port: endpoint.port === 0 ? ports.get(endpoint.listenerName)! : endpoint.port,
-  }))
 }
 
 /** The controller learns from a note in ZooKeeper that it must ask which replicas are gone. */

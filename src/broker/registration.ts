@@ -19,7 +19,7 @@ import { ConfigError } from './config/index.ts'
 export class Registration {
   readonly #platform: Platform
   readonly #zk: RetryingZooKeeper
-  readonly #broker: BrokerRegistration
+  #broker: BrokerRegistration
   #epoch = -1
   #isHeld = false
 
@@ -43,6 +43,25 @@ export class Registration {
     return this.#isHeld
   }
 
+  /** The broker is reached there from now on. Throws `ConfigError`, with nothing changed, when another broker has such an address. */
+  async advertise(endpoints: readonly BrokerEndpoint[]): Promise<void> {
+    const broker = { ...this.#broker, endpoints }
+    if (sameEndpoints(endpoints, this.#broker.endpoints)) return
+    await this.#checkAddresses(broker)
+    this.#broker = broker
+    if (this.#isHeld) await this.#rewrite()
+  }
+
+  /** Where the session has ended meanwhile the next registration says it. */
+  async #rewrite(): Promise<void> {
+    const data = encodeBroker(this.#broker, this.#platform.clock.now())
+    try {
+      await this.#zk.setData(ZnodePath.broker(this.#broker.id), data)
+    } catch (error) {
+      if (!isZkError(error, 'NONODE', 'SESSIONEXPIRED')) throw error
+    }
+  }
+
   /** The session has ended, and the znode with it. */
   forget(): void {
     this.#isHeld = false
@@ -55,13 +74,15 @@ export class Registration {
   async register(signal?: AbortSignal): Promise<void> {
     const path = ZnodePath.broker(this.#broker.id)
     for (let waited = false; ; waited = true) {
-      await this.#checkAddresses()
+      const broker = this.#broker
+      await this.#checkAddresses(broker)
       try {
-        const data = encodeBroker(this.#broker, this.#platform.clock.now())
+        const data = encodeBroker(broker, this.#platform.clock.now())
         const { czxid } = await this.#zk.createEphemeral(path, data)
         this.#epoch = Number(czxid)
         assert(Number.isSafeInteger(this.#epoch), 'a broker epoch lies within 2^53')
         this.#isHeld = true
+        if (this.#broker !== broker) await this.#rewrite()
         return
       } catch (error) {
         if (!isZkError(error, 'NODEEXISTS')) throw error
@@ -75,11 +96,11 @@ export class Registration {
   }
 
   /** Two brokers under one address would make clients talk to the wrong one. */
-  async #checkAddresses(): Promise<void> {
+  async #checkAddresses(broker: BrokerRegistration): Promise<void> {
     for (const id of await this.#zk.childrenOf(ZnodePath.brokerIds)) {
-      if (Number(id) === this.#broker.id) continue
+      if (Number(id) === broker.id) continue
       const other = await this.#read(Number(id))
-      for (const mine of this.#broker.endpoints)
+      for (const mine of broker.endpoints)
         if (other?.endpoints.some(({ host, port }) => host === mine.host && port === mine.port) === true)
           throw new ConfigError(`advertised.listeners: ${mine.host}:${mine.port} is registered by broker ${id} already`)
     }
@@ -94,4 +115,12 @@ export class Registration {
       throw error
     }
   }
+}
+
+function sameEndpoints(a: readonly BrokerEndpoint[], b: readonly BrokerEndpoint[]): boolean {
+  const text = (endpoints: readonly BrokerEndpoint[]): string =>
+    endpoints
+      .map(({ listenerName, securityProtocol, host, port }) => `${listenerName} ${securityProtocol} ${host}:${port}`)
+      .join()
+  return text(a) === text(b)
 }

@@ -51,6 +51,18 @@ test('an election whose answer was lost is recognised as won', async () => {
   assert.equal(cluster.ensemble.text(ZnodePath.controllerEpoch), '1')
 })
 
+test('/controller of an earlier session of the same broker is no office, and is waited out (KAFKA-1029)', async () => {
+  const cluster = await FakeCluster.start(0)
+  const earlier = cluster.ensemble.connect()
+  await earlier.create(ZnodePath.controller, encodeController(1, 0), { mode: CreateMode.ephemeral })
+  const broker = await cluster.join(1)
+  assert.equal(broker.controller.isActive, false)
+  cluster.ensemble.expire(earlier)
+  await cluster.settle()
+  assert.equal(broker.controller.isActive, true)
+  assert.equal(cluster.ensemble.stat(ZnodePath.controller)!.ephemeralOwner, broker.zk.sessionId)
+})
+
 test('a controller that cannot take over makes way for another', async () => {
   const cluster = await FakeCluster.start(2)
   await cluster.createTopic('T', [[1, 2]])
@@ -471,6 +483,33 @@ test('a topic is deleted: brokers forget it, replicas stop and go, then the znod
   // The name is free again.
   await cluster.createTopic('T', [[2, 1]])
   assert.equal(cluster.stateText('T', 0), '2/0/2,1')
+})
+
+test('a topic and its configuration go in one step, and only then the request: what comes under the name later is kept', async () => {
+  for (const configVanishes of [false, true]) {
+    const cluster = await FakeCluster.start(2)
+    const { zk, retrying } = cluster.broker(1)
+    const config = ZnodePath.config('topics', 'T')
+    await retrying.ensurePath(config, encodeConfig({ 'retention.ms': '1' }))
+    await cluster.createTopic('T', [[1, 2]])
+    const deletions: string[][] = []
+    zk.beforeWrite = (steps) => {
+      const paths = steps.flatMap(({ op, path }) => (op === 'delete' ? [path] : []))
+      if (configVanishes && paths.includes(config)) cluster.ensemble.remove(config)
+      if (paths.length > 0) deletions.push(paths)
+      // The name is free: somebody makes the next topic of it before the controller writes again.
+      if (paths.includes(ZnodePath.deleteTopic('T')))
+        for (const path of [config, ZnodePath.topic('T')])
+          cluster.ensemble.transact([{ op: 'create', path, data: null }], 1n)
+    }
+    await cluster.broker(2).retrying.create(ZnodePath.deleteTopic('T'), null)
+    await cluster.settle()
+    const atOnce = deletions.find((paths) => paths.includes(ZnodePath.topic('T')))
+    assert.deepEqual(atOnce, [ZnodePath.topic('T'), config])
+    assert.equal(deletions.at(-1)![0], ZnodePath.deleteTopic('T'))
+    for (const path of [config, ZnodePath.topic('T')]) assert.notEqual(cluster.ensemble.text(path), null, path)
+    assert.deepEqual(cluster.ensemble.children(ZnodePath.deleteTopics), [])
+  }
 })
 
 test('a deletion waits for a broker that is away, and for one that could not delete', async () => {

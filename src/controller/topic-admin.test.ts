@@ -3,11 +3,11 @@ import { test } from 'node:test'
 
 import type { Random } from '#platform'
 import { ErrorCode } from '#protocol'
-import { PERSISTENT_PATHS, ZnodePath, encodeTopic } from '#metadata/znodes'
-import { RetryingZooKeeper } from '#zookeeper/client'
+import { PERSISTENT_PATHS, ZnodePath, encodeConfig, encodeTopic } from '#metadata/znodes'
+import { RetryingZooKeeper, type MultiStep } from '#zookeeper/client'
 
 import type { AssignableBroker } from './assignment.ts'
-import { FakeEnsemble } from './fake-zookeeper.ts'
+import { FakeEnsemble, type FakeZooKeeper } from './fake-zookeeper.ts'
 import { TopicAdmin, type NewTopic } from './topic-admin.ts'
 
 const CREATE = { validateOnly: false }
@@ -137,24 +137,84 @@ test('a name that stands twice in a request is refused both times, the others ar
   )
 })
 
-test('a creation whose answer was lost is recognised; one that another made is not', async () => {
-  const { ensemble, admin, zk } = await setUp()
+/** Another broker's admin, whose client lets things happen between its reads and its writes. */
+function racing({ ensemble }: Fixture): { admin: TopicAdmin; client: FakeZooKeeper } {
   const client = ensemble.connect()
-  const losing = new TopicAdmin(
-    new RetryingZooKeeper(client),
-    { next: () => 0, below: () => 0, bytes: (length) => new Uint8Array(length).fill(77) },
-    { aliveBrokers: () => plain(3), defaults: { numPartitions: 1, replicationFactor: 1 }, configFault: () => null },
-  )
-  client.beforeWrite = ([step]) => {
-    if (step?.path !== ZnodePath.topic('T')) return
+  const random: Random = { next: () => 0, below: () => 0, bytes: (length) => new Uint8Array(length).fill(77) }
+  const admin = new TopicAdmin(new RetryingZooKeeper(client), random, {
+    aliveBrokers: () => plain(3),
+    defaults: { numPartitions: 1, replicationFactor: 1 },
+    configFault: () => null,
+  })
+  return { admin, client }
+}
+
+/** Lets this happen once, before the client's next write. */
+function beforeNextWrite(client: FakeZooKeeper, happen: (steps: readonly MultiStep[]) => void): void {
+  client.beforeWrite = (steps) => {
     client.beforeWrite = null
-    client.loseNextWrite(true)
+    happen(steps)
   }
-  assert.equal((await losing.createTopic(topic('T'), CREATE)).errorCode, ErrorCode.NONE)
-  const other = encodeTopic({ topicId: 'otherAAAAAAAAAAAAAAAAA', partitions: new Map() })
-  const racing = admin.createTopic(topic('U'), CREATE)
-  await zk.create(ZnodePath.topic('U'), other)
-  assert.equal((await racing).errorCode, ErrorCode.TOPIC_ALREADY_EXISTS)
+}
+
+const OTHER_TOPIC = encodeTopic({ topicId: 'otherAAAAAAAAAAAAAAAAA', partitions: new Map() })
+const CONFIGS = { 'segment.bytes': '1048576' }
+const CONFIG_TEXT = '{"version":1,"config":{"segment.bytes":"1048576"}}'
+
+for (const hadConfig of [false, true])
+  test(`a creation whose answer was lost is recognised${hadConfig ? ', over what an earlier topic left' : ''}`, async () => {
+    const fixture = await setUp()
+    if (hadConfig) await fixture.zk.create(ZnodePath.config('topics', 'T'), encodeConfig({ 'segment.bytes': '1' }))
+    const { admin, client } = racing(fixture)
+    beforeNextWrite(client, () => client.loseNextWrite(true))
+    const created = await admin.createTopic(topic('T', { configs: CONFIGS }), CREATE)
+    assert.equal(created.errorCode, ErrorCode.NONE)
+    assert.match(fixture.ensemble.text(ZnodePath.topic('T'))!, new RegExp(created.topicId))
+    assert.equal(fixture.ensemble.text(ZnodePath.config('topics', 'T')), CONFIG_TEXT)
+  })
+
+test('a topic and its configuration come in one step: nobody ever sees one without the other', async () => {
+  const fixture = await setUp()
+  const { admin, client } = racing(fixture)
+  const written: string[][] = []
+  client.beforeWrite = (steps) => void written.push(steps.map(({ op, path }) => `${op} ${path}`))
+  await admin.createTopic(topic('T', { configs: CONFIGS }), CREATE)
+  assert.deepEqual(written, [['create /config/topics/T', 'create /brokers/topics/T']])
+})
+
+test('who comes second changes nothing of the topic that is there, its configuration included', async () => {
+  const fixture = await setUp()
+  const { ensemble } = fixture
+  const { admin, client } = racing(fixture)
+  for (const [name, steps] of [
+    ['with-config', [ZnodePath.config('topics', 'with-config'), ZnodePath.topic('with-config')]],
+    ['without', [ZnodePath.topic('without')]],
+  ] as const) {
+    beforeNextWrite(client, () =>
+      ensemble.transact(
+        steps.map((path) => ({ op: 'create', path, data: OTHER_TOPIC })),
+        1n,
+      ),
+    )
+    const created = await admin.createTopic(topic(name, { configs: CONFIGS }), CREATE)
+    assert.equal(created.errorCode, ErrorCode.TOPIC_ALREADY_EXISTS, name)
+    assert.match(ensemble.text(ZnodePath.topic(name))!, /otherAAAAAAAAAAAAAAAAA/)
+    assert.notEqual(ensemble.text(ZnodePath.config('topics', name)), CONFIG_TEXT)
+  }
+})
+
+test('a configuration of an earlier topic that comes or goes meanwhile is not the one that the new topic has', async () => {
+  const fixture = await setUp()
+  const { ensemble } = fixture
+  const { admin, client } = racing(fixture)
+  const path = (name: string): string => ZnodePath.config('topics', name)
+  const left = encodeConfig({ 'segment.bytes': '1' })
+  beforeNextWrite(client, () => ensemble.transact([{ op: 'create', path: path('came'), data: left }], 1n))
+  assert.equal((await admin.createTopic(topic('came', { configs: CONFIGS }), CREATE)).errorCode, ErrorCode.NONE)
+  await fixture.zk.create(path('went'), left)
+  beforeNextWrite(client, () => ensemble.transact([{ op: 'delete', path: path('went'), version: -1 }], 1n))
+  assert.equal((await admin.createTopic(topic('went', { configs: CONFIGS }), CREATE)).errorCode, ErrorCode.NONE)
+  for (const name of ['came', 'went']) assert.equal(ensemble.text(path(name)), CONFIG_TEXT, name)
 })
 
 test('a topic grows where its assignment left off', async () => {

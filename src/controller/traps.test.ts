@@ -62,20 +62,24 @@ test('the controller lets nobody into the ISR in a life that is over (KAFKA-1522
   )
 })
 
-test('nobody who is shutting down, or whose directory has failed, comes back into the ISR or leads (KAFKA-14140)', async () => {
-  const cluster = await FakeCluster.start(3)
+test('nobody who is shutting down, or is gone, comes back into the ISR (KAFKA-14140)', async () => {
+  const cluster = await FakeCluster.start(4)
   await cluster.createTopic('T', [[1, 2, 3]])
   await cluster.controller.controlledShutdown({ brokerId: 3, brokerEpoch: cluster.broker(3).epoch })
   await cluster.settle()
-  assert.deepEqual(cluster.state('T', 0)!.isr, [1, 2])
-  assert.equal(
-    await changeIsr(cluster, [
-      [1, -1],
-      [2, -1],
-      [3, -1],
-    ]),
-    ErrorCode.INELIGIBLE_REPLICA,
-  )
+  for (const step of ['shutting down', 'gone']) {
+    if (step === 'gone') await cluster.kill(3)
+    assert.deepEqual(cluster.state('T', 0)!.isr, [1, 2])
+    assert.equal(
+      await changeIsr(cluster, [
+        [1, -1],
+        [2, -1],
+        [3, -1],
+      ]),
+      ErrorCode.INELIGIBLE_REPLICA,
+      step,
+    )
+  }
 })
 
 test('a change of the ISR that comes with the epoch of before a reassignment is refused (KAFKA-12686, KAFKA-13254)', async () => {

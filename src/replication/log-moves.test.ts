@@ -10,8 +10,8 @@ import { TOPIC, TestCluster, type TestClusterOptions } from './test-cluster.ts'
 
 const DIRECTORIES = ['/data', '/other']
 
-async function filled(seed: number, options: TestClusterOptions = {}): Promise<TestCluster> {
-  const cluster = await TestCluster.started(new World(seed), {
+async function filled(world: number | World, options: TestClusterOptions = {}): Promise<TestCluster> {
+  const cluster = await TestCluster.started(typeof world === 'number' ? new World(world) : world, {
     directories: DIRECTORIES,
     log: { segmentBytes: 400 },
     ...options,
@@ -148,4 +148,33 @@ test('a directory that fails ends the moves into it, and the replica stays', asy
   assert.equal(cluster.broker(1).logs!.futureLog(TOPIC, 0), null)
   assert.equal((await cluster.produced(1, { value: 20 })).errorCode, ErrorCode.NONE)
   assert.equal(directoryOf(cluster, 1), here)
+})
+
+test('a replica that goes while its move is held back by the quota is not looked at any more', async () => {
+  const ways: readonly [string, (cluster: TestCluster) => void][] = [
+    ['it is deleted', (cluster) => void cluster.stopReplica(1, { deletes: true })],
+    ['its directory fails', (cluster) => cluster.log(1).directory.fail('a test', new Error('EIO'))],
+    ['the broker closes', (cluster) => void cluster.manager(1).close()],
+  ]
+  for (const [way, goes] of ways) {
+    const world = new World(8)
+    const cluster = await filled(world)
+    const target = otherThan(directoryOf(cluster, 1))
+    // A batch is copied, and then the quota is used up for many seconds.
+    cluster.manager(1).setThrottles({ leader: Infinity, follower: Infinity, moves: 1 })
+    move(cluster, 1, target)
+    const future = cluster.broker(1).logs!.futureLog(TOPIC, 0)!
+    assert.ok(await cluster.world.runUntil(() => future.logEndOffset > 0, 5000), way)
+    assert.ok(future.logEndOffset < cluster.log(1).logEndOffset, `${way}: there is more to copy`)
+    const lines: string[] = []
+    world.logSink = (_, line) => void lines.push(line)
+    goes(cluster)
+    await world.run(60_000)
+    assert.deepEqual(world.findings, [], way)
+    assert.deepEqual(
+      lines.filter((line) => line.includes('does not move')),
+      [],
+      way,
+    )
+  }
 })

@@ -115,7 +115,9 @@ export class ReplicaFetcher {
       try {
         await this.#round()
       } catch (error) {
-        this.#options.logger.debug(`fetching from broker ${this.leaderId} failed: ${String(error)}`)
+        const what = `fetching from broker ${this.leaderId} failed`
+        if (error instanceof LeaderError) this.#options.logger.debug(`${what}: ${String(error.cause)}`)
+        else this.#options.logger.error(what, error)
         this.#session.reset()
         await this.#sleep(this.#pauseAfter(this.#failures++))
       }
@@ -126,7 +128,7 @@ export class ReplicaFetcher {
     const targets = await this.#targets()
     if (this.#isClosed) return
     if (targets.size === 0) return await this.#sleep(this.#msToNextReady())
-    const response = await this.#options.endpoint.fetch(this.#request(targets))
+    const response = await fromLeader(this.#options.endpoint.fetch(this.#request(targets)))
     if (this.#isClosed) return
     this.#failures = 0
     if (!this.#session.answered(response)) return await this.#sleep(this.#backoffAfter(response.errorCode))
@@ -345,7 +347,7 @@ export class ReplicaFetcher {
   /** Null: the leader would not say. */
   async #leaderOffset(followed: Followed, timestamp: number): Promise<number | null> {
     const { partition, leaderEpoch } = followed
-    const response = await this.#options.endpoint.listOffsets({
+    const request = {
       replicaId: this.#options.brokerId,
       isolationLevel: 0,
       topics: [
@@ -354,7 +356,8 @@ export class ReplicaFetcher {
           partitions: [{ partitionIndex: partition.partition, currentLeaderEpoch: leaderEpoch, timestamp }],
         },
       ],
-    })
+    }
+    const response = await fromLeader(this.#options.endpoint.listOffsets(request))
     const answer = response.topics[0]?.partitions[0]
     return answer === undefined || answer.errorCode !== ErrorCode.NONE ? null : answer.offset
   }
@@ -383,6 +386,19 @@ export class ReplicaFetcher {
 
   #wakeUp(): void {
     this.#wake?.()
+  }
+}
+
+/** The leader did not answer: it may be gone, or the way to it. Anything else that ends a round is a fault of ours. */
+class LeaderError extends Error {
+  override name = 'LeaderError'
+}
+
+async function fromLeader<T>(answer: Promise<T>): Promise<T> {
+  try {
+    return await answer
+  } catch (cause) {
+    throw new LeaderError('the leader does not answer', { cause })
   }
 }
 

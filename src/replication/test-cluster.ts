@@ -11,6 +11,7 @@ import { AlterPartition, type AlterPartitionResponse } from '#protocol/messages/
 import { Fetch } from '#protocol/messages/fetch'
 import type { LeaderAndIsrRequest } from '#protocol/messages/leader-and-isr'
 import type { ListOffsetsResponse } from '#protocol/messages/list-offsets'
+import type { StopReplicaResponse } from '#protocol/messages/stop-replica'
 import { RecordBatchBuilder, batchesOf } from '#protocol/records'
 import { LogManager, logConfig, type LogConfig } from '#storage'
 
@@ -177,6 +178,18 @@ export class TestCluster {
         },
       ],
     }
+  }
+
+  /** StopReplica to a broker. */
+  stopReplica(id: number, { deletes }: { deletes: boolean }): StopReplicaResponse {
+    const partitionStates = [{ partitionIndex: 0, leaderEpoch: this.state.leaderEpoch, deletePartition: deletes }]
+    return this.manager(id).stopReplicas({
+      ...this.leaderAndIsr(id),
+      deletePartitions: false,
+      ungroupedPartitions: [],
+      topics: [],
+      topicStates: [{ topicName: TOPIC, partitionStates }],
+    })
   }
 
   /** A new leader; dead ones leave the ISR. */

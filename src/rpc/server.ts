@@ -48,13 +48,15 @@ export class RpcServer {
   readonly #limits: RpcLimits
   readonly #connectionLimits: ConnectionLimits
   readonly #owner: ServerConnectionOwner
-  readonly #listeners: FramedListener[] = []
+  /** By name. */
+  readonly #listeners = new Map<string, FramedListener>()
   readonly #connections = new Set<ServerConnection>()
   /** Connections that wait for the work of others to become less. */
   readonly #waiting = new Set<ServerConnection>()
   #effectsPending = 0
   #nextConnectionId = 1
   #isOpen = false
+  #isClosed = false
 
   constructor(platform: Platform, handlers: Iterable<RpcHandler>, limits: RpcLimits) {
     this.#platform = platform
@@ -102,7 +104,9 @@ export class RpcServer {
         return connection
       },
     })
-    this.#listeners.push(listener)
+    this.#listeners.set(listenerName, listener)
+    // Closed while it began to listen.
+    if (this.#isClosed) await listener.close()
     return listener.port
   }
 
@@ -114,12 +118,20 @@ export class RpcServer {
 
   /** Stops listening; connections stay, and what they ask is answered. */
   async stopAccepting(): Promise<void> {
-    await Promise.all(this.#listeners.map((listener) => listener.stopAccepting()))
+    await Promise.all(Array.from(this.#listeners.values(), (listener) => listener.stopAccepting()))
   }
 
   /** Stops listening and closes the connections, each after what was answered on it. */
   async close(): Promise<void> {
-    await Promise.all(this.#listeners.map((listener) => listener.close()))
+    this.#isClosed = true
+    await Promise.all(Array.from(this.#listeners.values(), (listener) => listener.close()))
+  }
+
+  /** As `close`, of one listener: its connections end, and nobody else's. */
+  async closeListener(listenerName: string): Promise<void> {
+    const listener = this.#listeners.get(listenerName)
+    this.#listeners.delete(listenerName)
+    await listener?.close()
   }
 
   #onClose(connection: ServerConnection): void {

@@ -150,6 +150,23 @@ test('indexes that are missing or cut are made anew, unreadable checkpoints coun
   })
 })
 
+test('whoever has begun to load is no clean stop any more, also when the power fails then (KAFKA-10471)', async () => {
+  for (let seed = 11; seed < 21; seed++) {
+    const world = new World(seed)
+    await inWorld(world, async (platform) => {
+      await (await open(platform, '/data')).close()
+    })
+    await inWorld(world, async (platform) => {
+      await open(platform, '/data')
+    })
+    world.process('broker').powerFail()
+    await inWorld(world, async (platform) => {
+      assert.equal(platform.files.exists('/data/.kafka_cleanshutdown'), false, `seed ${seed}`)
+      await Promise.resolve()
+    })
+  }
+})
+
 test('a directory belongs to one process', async () => {
   await inWorld(new World(7), async (platform) => {
     const logs = await open(platform, '/data')

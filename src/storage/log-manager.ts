@@ -35,6 +35,8 @@ export interface LogManagerOptions {
   readonly platform: Pick<Platform, 'clock' | 'random' | 'files' | 'logger'>
   /** `log.dirs`. Missing ones are made. */
   readonly directories: readonly string[]
+  /** Those that are known to be of no use, each with the reason: they count as failed from the start. */
+  readonly unusable?: ReadonlyMap<string, unknown>
   topicConfig(topic: string): LogConfig
   /** `producer.id.expiration.ms`; 24 hours by default. */
   readonly producerIdExpirationMs?: number
@@ -152,6 +154,8 @@ export class LogManager {
     const { files, logger } = this.#options.platform
     const directory = new LogDirectory(path, files, logger, (failed) => this.#directoryFailed(failed))
     this.#directories.push(directory)
+    const { unusable } = this.#options
+    if (unusable?.has(path) === true) return directory.fail('reading meta.properties', unusable.get(path))
     try {
       makeDirectoryDurably(files, path)
       this.#lock(directory)

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import type { Platform, Random } from '#platform'
+import { sleep, type Platform, type Random } from '#platform'
 import { Codec, RecordBatchBuilder, RecordBatchView, batchesOf } from '#protocol/records'
 import { World } from '#simulation'
 import {
@@ -44,6 +44,7 @@ interface BatchSpec {
   producerId?: number
   producerEpoch?: number
   baseSequence?: number
+  isTransactional?: boolean
   codec?: Codec
 }
 
@@ -76,13 +77,14 @@ async function readAll(log: Log, maxBytes = 3000): Promise<Uint8Array[]> {
   return batches
 }
 
-/** What the log is compared with: the batches in order. */
+/** What the log is compared with: the batches in order, and where it begins and is committed. */
 class Model {
   batches: { base: number; next: number; bytes: Uint8Array }[] = []
   startOffset = 0
+  highWatermark = 0
 
   get end(): number {
-    return this.batches.at(-1)?.next ?? this.startOffset
+    return Math.max(this.batches.at(-1)?.next ?? 0, this.startOffset)
   }
 
   note(log: Log, bytes: Uint8Array, base: number, epoch: number): void {
@@ -96,6 +98,39 @@ class Model {
 
   truncate(offset: number): void {
     this.batches = this.batches.filter(({ next }) => next <= offset)
+    this.highWatermark = Math.min(this.highWatermark, this.end)
+  }
+
+  raiseStart(offset: number): void {
+    this.startOffset = offset
+    this.highWatermark = Math.max(this.highWatermark, offset)
+  }
+
+  beginAnewAt(offset: number): void {
+    this.batches = []
+    this.startOffset = offset
+    this.highWatermark = offset
+  }
+
+  /** Checkpoints tell the bounds after a restart: the start is written down when it moves, the high watermark now and then. */
+  restarted(log: Log): void {
+    assert.ok(log.logStartOffset <= this.startOffset, `${log.logStartOffset}, but it began at ${this.startOffset}`)
+    this.startOffset = log.logStartOffset
+    this.highWatermark = log.highWatermark
+  }
+
+  /** Whatever has happened, the high watermark is one of this log's, and a consumer gets nothing beyond it (KAFKA-9196, KAFKA-9491). */
+  async compareBounds(log: Log, random: Random): Promise<void> {
+    const { logStartOffset, highWatermark, logEndOffset, nextOffset, lastStableOffset } = log
+    assert.deepEqual([logStartOffset, highWatermark], [this.startOffset, this.highWatermark])
+    assert.ok(logStartOffset <= highWatermark && highWatermark <= logEndOffset && logEndOffset <= nextOffset)
+    assert.ok(lastStableOffset <= highWatermark)
+    const offset = logStartOffset + random.below(highWatermark - logStartOffset + 1)
+    const { records, hold } = await log.read({ offset, maxBytes: 100_000, upTo: highWatermark, minOneBatch: true })
+    for (const batch of batchesOf(records)) assert.ok(batch.baseOffset < highWatermark)
+    if (offset === highWatermark) assert.equal(records.length, 0)
+    else assert.ok(records.length > 0)
+    hold?.release()
   }
 
   async compare(log: Log, random: Random): Promise<void> {
@@ -130,9 +165,11 @@ async function randomWalk(seed: number): Promise<void> {
   const steps = async (platform: Platform, count: number): Promise<'clean' | 'crash'> => {
     const logs = await openLogs(platform, config)
     const log = logs.getOrCreate({ topic: 't', partition: 0 })
+    model.restarted(log)
     await model.compare(log, random)
     for (let step = 0; step < count; step++) {
-      const choice = random.below(20)
+      await model.compareBounds(log, random)
+      const choice = random.below(22)
       if (choice < 10) {
         const bytes = batchOf({
           records: 1 + random.below(5),
@@ -155,11 +192,26 @@ async function randomWalk(seed: number): Promise<void> {
         const offset = log.logStartOffset + random.below(log.logEndOffset - log.logStartOffset + 2)
         log.truncateTo(offset)
         if (offset < model.end) model.truncate(offset)
-      } else if (choice < 17) log.raiseHighWatermark(log.logEndOffset)
-      else await model.compare(log, random)
+      } else if (choice < 18) {
+        // A leader may know of more than this log has.
+        const offset = log.logStartOffset + random.below(log.logEndOffset - log.logStartOffset + 3)
+        log.raiseHighWatermark(offset)
+        model.highWatermark = Math.max(model.highWatermark, Math.min(offset, log.logEndOffset))
+      } else if (choice < 19) {
+        const offset = log.logStartOffset + random.below(log.logEndOffset - log.logStartOffset + 1)
+        if (log.raiseLogStart(offset)) model.raiseStart(offset)
+      } else if (choice < 20 && random.next() < 0.3) {
+        await log.settle()
+        // Its leader's log begins behind it, or ends before it.
+        const offset = Math.max(0, log.logStartOffset - 20) + random.below(log.logEndOffset - log.logStartOffset + 40)
+        log.truncateFullyAndStartAt(offset)
+        model.beginAnewAt(offset)
+      } else await model.compare(log, random)
     }
     if (random.next() < 0.5) {
       await log.settle()
+      // What it has of its start is written down at once.
+      await sleep(platform.clock, 1)
       return 'crash'
     }
     await logs.close()
@@ -478,6 +530,43 @@ test('truncation drops epochs that begin at the end, and producers of what was c
   })
 })
 
+test('a cut forgets the producers that later snapshots have, of a roll or of a clean stop (KAFKA-12153)', async () => {
+  const world = new World(27)
+  const snapshots = (log: Log): number[] =>
+    log.directory.files
+      .list(log.folder)
+      .filter((name) => name.endsWith('.snapshot'))
+      .map((name) => Number.parseInt(name, 10))
+  const known = (log: Log): (number | undefined)[] =>
+    [1, 2, 3].map((id) => log.producers.producer(id)?.batches.at(-1)!.lastSequence)
+  const config = { segmentBytes: 300 }
+  await inWorld(world, async (platform) => {
+    const logs = await openLogs(platform, config)
+    const log = logs.getOrCreate({ topic: 't', partition: 0 })
+    const timestamp = platform.clock.now()
+    // Three segments; each has a producer more, and the snapshot at its end has all until then.
+    for (const producerId of [1, 2, 3])
+      append(log, { records: 2, bytes: 100, timestamp, producerId, producerEpoch: 0, baseSequence: 0 })
+    await logs.close()
+    assert.deepEqual(
+      [log.segmentBaseOffsets, snapshots(log)],
+      [
+        [0, 2, 4],
+        [2, 4, 6],
+      ],
+    )
+  })
+  world.process('broker').crash()
+  await inWorld(world, async (platform) => {
+    const log = (await openLogs(platform, config)).log('t', 0)!
+    assert.deepEqual(known(log), [1, 1, 1])
+    log.truncateTo(5)
+    assert.deepEqual([log.logEndOffset, known(log), snapshots(log)], [4, [1, 1, undefined], [2, 4]])
+    log.truncateTo(3)
+    assert.deepEqual([log.logEndOffset, known(log), snapshots(log)], [2, [1, undefined, undefined], [2]])
+  })
+})
+
 test('the log start moves up, and segments below it go', async () => {
   const world = new World(9)
   await inWorld(world, async (platform) => {
@@ -501,6 +590,47 @@ test('the log start moves up, and segments below it go', async () => {
     const logs = await openLogs(platform)
     assert.equal(logs.log('t', 0)!.logStartOffset, 11)
     await logs.close()
+  })
+})
+
+test('the last stable offset is the beginning of an open transaction, and never beyond the high watermark (KAFKA-9807)', async () => {
+  await inWorld(new World(26), async (platform) => {
+    const log = (await openLogs(platform)).getOrCreate({ topic: 't', partition: 0 })
+    append(log, { records: 4 })
+    append(log, { records: 2, producerId: 7, producerEpoch: 0, baseSequence: 0, isTransactional: true })
+    append(log, { records: 2 })
+    await log.settle()
+    const stable = [0, 3, 4, 5, 8].map((offset) => {
+      log.raiseHighWatermark(offset)
+      return log.lastStableOffset
+    })
+    assert.deepEqual(stable, [0, 3, 4, 4, 4])
+  })
+})
+
+test('a log that begins anew before its former start has its records after a crash', async () => {
+  const world = new World(25)
+  await inWorld(world, async (platform) => {
+    const log = (await openLogs(platform)).getOrCreate({ topic: 't', partition: 0 })
+    append(log, { records: 10 })
+    await log.settle()
+    log.raiseLogStart(8)
+    await sleep(platform.clock, 1)
+    // Its new leader has less, after an unclean election.
+    log.truncateFullyAndStartAt(5)
+    assert.equal(log.highWatermark, 5)
+    const batch = new RecordBatchView(batchOf({ records: 2 }))
+    batch.baseOffset = 5
+    batch.partitionLeaderEpoch = 2
+    log.appendAsFollower(batch.bytes)
+    await log.settle()
+    await sleep(platform.clock, 1)
+  })
+  world.process('broker').crash()
+  await inWorld(world, async (platform) => {
+    const log = (await openLogs(platform)).getOrCreate({ topic: 't', partition: 0 })
+    assert.deepEqual([log.logStartOffset, log.logEndOffset], [5, 7])
+    assert.equal((await readAll(log)).length, 1)
   })
 })
 

@@ -651,6 +651,8 @@ export class Log {
     this.#writer.restartAt(offset)
     this.#nextOffset = offset
     this.#highWatermark = offset
+    // A start that was written down before and lies behind this one would take the log for lost after a crash.
+    this.#environment.startMoved()
     this.onEndMoved()
   }
 

@@ -87,6 +87,8 @@ export class ToolServer {
   constructor(jars = KAFKA_JARS) {
     this.#process = new Process('java', [
       '-Xmx512M',
+      // No tool runs for long enough to be worth the second compiler.
+      '-XX:TieredStopAtLevel=1',
       '-XX:+UseSerialGC',
       '-Djava.security.manager=allow',
       `-Dlog4j.configuration=file:${LOG4J}`,

@@ -71,8 +71,16 @@ export function parseServerProperties(
   const given = parseProperties(text)
   for (const [name, value] of configurationsOfEnvironment(env)) given.set(name, value)
   for (const [name, value] of Object.entries(overrides)) given.set(name, value)
+  nameBothIds(given)
   const javaOptions = env['KAFKA_OPTS'] ?? ''
   return brokerConfig({ given, perBroker: new Map(), clusterDefault: new Map(), javaOptions })
+}
+
+/** Each of the two names stands for the other. Source: `KafkaConfig.populateSynonyms`. */
+function nameBothIds(given: Map<string, string>): void {
+  const [brokerId, nodeId] = [given.get('broker.id'), given.get('node.id')]
+  if (brokerId !== undefined && nodeId === undefined) given.set('node.id', brokerId)
+  if (nodeId !== undefined && brokerId === undefined) given.set('broker.id', nodeId)
 }
 
 export function brokerConfig(texts: BrokerTexts): BrokerConfig {
@@ -103,7 +111,8 @@ export function brokerSetting(name: string): Setting | undefined {
   return Object.hasOwn(BROKER_SETTINGS, name) ? BROKER_SETTINGS[name as BrokerSettingName] : undefined
 }
 
-const LISTENER_PREFIX = /^listener\.name\.[^.]+\./
+/** Of a configuration that is one listener's own. */
+export const LISTENER_PREFIX = /^listener\.name\.[^.]+\./
 
 function warningsAbout(given: ReadonlyMap<string, string>): string[] {
   const unknown: string[] = []

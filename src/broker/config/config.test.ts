@@ -171,6 +171,28 @@ test("a topic's configuration falls back on the broker's, in the broker's units"
   )
 })
 
+test('the two names of an id stand for each other', () => {
+  for (const name of ['broker.id', 'node.id']) {
+    const { brokerId, nodeId } = parseServerProperties(`${name}=7\nzookeeper.connect=127.0.0.1:2181`)
+    assert.deepEqual([brokerId, nodeId], [7, 7])
+  }
+})
+
+test('hours stand behind milliseconds, and are not shown by themselves', () => {
+  const shown = (lines: string): [string, string | null, number][] =>
+    topicSynonymLayers('retention.ms', new Map(), parseServerProperties(MINIMAL + lines).texts).map((layer) => [
+      layer.name,
+      layer.text,
+      layer.source,
+    ])
+  assert.deepEqual(shown('log.retention.hours=1'), [])
+  assert.deepEqual(shown('log.retention.hours=1\nlog.retention.ms=5'), [
+    ['log.retention.ms', '5', ConfigSource.STATIC_BROKER],
+    ['log.retention.hours', '1', ConfigSource.STATIC_BROKER],
+    ['log.retention.hours', '168', ConfigSource.DEFAULT],
+  ])
+})
+
 test('topic configurations are checked', () => {
   const { texts } = parseServerProperties(MINIMAL)
   const check = (name: string, text: string): string[] => validateTopicTexts(new Map([[name, text]]), texts)

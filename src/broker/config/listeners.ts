@@ -50,6 +50,22 @@ export function resolveListeners(texts: ListenerTexts): Listeners {
   return { endpoints, advertisedEndpoints: advertised, interBrokerListener }
 }
 
+/**
+ * Why a broker cannot go from the one to the other while it runs; null: it can. Listeners come and go; one that stays, stays where it is.
+ * (Apache's broker takes another address of a listener, advertises it, and goes on listening at the old one.)
+ */
+export function listenerChangeFault(now: Listeners, next: Listeners): string | null {
+  for (const { listenerName: name, host, port, securityProtocol } of next.endpoints) {
+    const present = now.endpoints.find(({ listenerName }) => listenerName === name)
+    if (present === undefined) continue
+    if (present.securityProtocol !== securityProtocol)
+      return `listener.security.protocol.map: the protocol of ${name} cannot be changed while the broker runs`
+    if (present.host !== host || present.port !== port)
+      return `listeners: ${name} cannot move to ${host}:${port} while the broker runs; add a listener of another name, or restart it`
+  }
+  return null
+}
+
 function interBrokerListenerOf(texts: ListenerTexts): string {
   const name = texts.interBrokerListenerName?.trim() ?? ''
   if (name === '') return texts.securityInterBrokerProtocol

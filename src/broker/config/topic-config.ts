@@ -152,12 +152,17 @@ function inMs(text: string, scale: number): string {
   return value < 0 ? '-1' : String(value * scale)
 }
 
-/** All that speaks of a topic's configuration, highest first, for DescribeConfigs. */
+/**
+ * All that speaks of a topic's configuration, highest first, for DescribeConfigs: of the broker's configurations what follows the first
+ * one of the main name, so that hours are shown behind milliseconds only. Source: `ConfigHelper.configSynonyms`.
+ */
 export function topicSynonymLayers(name: TopicSettingName, topic: TopicTexts, brokerTexts: BrokerTexts): SourcedText[] {
   const own = topic.get(name)
   const layers: SourcedText[] = own === undefined ? [] : [{ name, text: own, source: ConfigSource.TOPIC }]
-  const behind = synonymsOf(name).flatMap((synonym) => layersOf(brokerTexts, synonym.name))
-  return [...layers, ...behind.sort((a, b) => a.source - b.source)]
+  const synonyms = synonymsOf(name)
+  const behind = synonyms.flatMap((synonym) => layersOf(brokerTexts, synonym.name)).sort((a, b) => a.source - b.source)
+  const first = behind.findIndex((layer) => layer.name === synonyms[0]?.name)
+  return [...layers, ...(first < 0 ? [] : behind.slice(first))]
 }
 
 /**

@@ -1,12 +1,14 @@
-/** A cluster of both kinds of brokers under load, and what Apache's tools do to it. */
-import { readFileSync, readdirSync } from 'node:fs'
-import { join } from 'node:path'
-
+/** Clusters of both kinds of brokers: under load, and what Apache's tools do to it. */
 import { Cluster, type Implementation, ToolServer, Wire, metadata, until } from '../../peers/index.ts'
 import { Load } from '../faults/load.ts'
 
 const RATE = 300
 const PROGRESS_TIMEOUT_MS = 60_000
+
+export const MIXES: readonly (readonly Implementation[])[] = [
+  ['samsa', 'samsa', 'apache'],
+  ['apache', 'apache', 'samsa'],
+]
 
 export const PARTITIONS = 3
 /** Under load the whole time, each by another producer. */
@@ -114,20 +116,22 @@ export class Mixed {
       acknowledged: Math.min(...accounts.map(({ acknowledged }) => acknowledged)),
       missing: accounts.flatMap(({ missing }) => missing),
       doubled: accounts.flatMap(({ doubled }) => doubled),
-      differing: this.#differing(),
+      differing: this.cluster.differing(TOPICS, PARTITIONS),
     }
-  }
-
-  #differing(): string[] {
-    const names = TOPICS.flatMap((topic) => Array.from({ length: PARTITIONS }, (_, index) => `${topic}-${index}`))
-    return names.filter((name) => {
-      const logs = this.cluster.brokers.map(({ directory }) => logOf(join(directory, 'data', name)))
-      return !logs.every((log) => log.equals(logs[0]!))
-    })
   }
 }
 
-function logOf(folder: string): Buffer {
-  const segments = readdirSync(folder).filter((name) => name.endsWith('.log'))
-  return Buffer.concat(segments.sort().map((name) => readFileSync(join(folder, name))))
+/** Waits until every broker knows the partitions with exactly these replicas, and all of them in sync. */
+export async function assigned(
+  { brokers }: Cluster,
+  topic: string,
+  replicas: readonly (readonly number[])[],
+): Promise<void> {
+  for (const { name, address } of brokers)
+    await until(`${name} knows the replicas of ${topic}`, async () => {
+      const { topics } = await Wire.ask(address, (wire) => metadata(wire, [topic]))
+      const found = topics[0]?.partitions ?? []
+      if (found.some(({ leader, isr, replicas }) => leader < 0 || isr.length < replicas.length)) return false
+      return JSON.stringify(found.map((partition) => partition.replicas)) === JSON.stringify(replicas)
+    })
 }
