@@ -20,7 +20,8 @@ export interface Client {
   consume(bootstrap: string, topic: string, count: number, file: string): Promise<void>
 }
 
-const TRANSFER_TIMEOUT_MS = 90_000
+/** A million lines. kafka-python needs a minute and a half for that where the processors are slow. */
+const TRANSFER_TIMEOUT_MS = 180_000
 const ALL: readonly Codec[] = ['none', 'gzip', 'snappy', 'lz4', 'zstd']
 
 export const CLIENTS = {
