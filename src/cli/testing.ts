@@ -5,6 +5,8 @@ import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 
+import { PORT_END, PORT_FIRST } from '#embedded'
+
 const MAIN = join(import.meta.dirname, 'main.ts')
 
 export interface Outcome {
@@ -42,10 +44,6 @@ export function start(args: readonly string[], input: string | null = ''): Runni
 export function run(args: readonly string[], input?: string): Promise<Outcome> {
   return start(args, input).done
 }
-
-/** Below the range that the kernel gives to outgoing connections, so that nobody takes one in between. */
-const PORT_FIRST = 10_000
-const PORT_END = 30_000
 
 /** The first of `count + 1` ports in a row that are free at the moment. */
 export async function freePorts(count: number): Promise<number> {

@@ -7,4 +7,4 @@ export {
   type EnsemblePlace,
   type ZooKeeperSite,
 } from './members.ts'
-export { freePorts, isPortTaken } from './ports.ts'
+export { PORT_END, PORT_FIRST, freePorts, isPortTaken } from './ports.ts'

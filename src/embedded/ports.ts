@@ -6,8 +6,8 @@ import { NetworkError, type Listener, type Platform } from '#platform'
  * ports may be somebody's own end of a connection by the time that they are listened on. So a member that was stopped
  * finds its port free when it comes back, and nobody who knocks there meanwhile is connected with itself.
  */
-const PORT_FIRST = 10_000
-const PORT_END = 30_000
+export const PORT_FIRST = 10_000
+export const PORT_END = 30_000
 const PORT_TRIES_MAX = 1000
 
 /** Ports of the host that nobody listens on, or is about to: they are taken all at once, so that they differ, and given back. */
