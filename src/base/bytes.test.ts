@@ -50,6 +50,34 @@ test('large payloads are kept by reference and in order', () => {
   assert.equal(chunks.length, 3)
 })
 
+test('pieces between large payloads share their buffers', () => {
+  const payload = new Uint8Array(2000).fill(7)
+  const writer = new ByteWriter(16)
+  for (let round = 0; round < 1000; round++) {
+    writer.int32(round)
+    writer.bytes(payload)
+  }
+  assert.equal(writer.length, 1000 * 2004)
+  const chunks = writer.chunks()
+  assert.ok(new Set(chunks.map(({ buffer }) => buffer)).size < 12)
+  const reader = new ByteReader(concatBytes(chunks))
+  for (let round = 0; round < 1000; round++) {
+    assert.equal(reader.int32(), round)
+    assert.deepEqual(reader.slice(2000), payload)
+  }
+})
+
+test('what has grown long is not copied again and again, and stays in order', () => {
+  const writer = new ByteWriter(8)
+  const count = 100_000
+  for (let index = 0; index < count; index++) writer.int32(index)
+  assert.equal(writer.length, 4 * count)
+  const chunks = writer.chunks()
+  assert.ok(chunks.length > 5 && chunks.length < 20)
+  const reader = new ByteReader(concatBytes(chunks))
+  for (let index = 0; index < count; index++) assert.equal(reader.int32(), index)
+})
+
 test('text of every width of UTF-8 comes back, and its length is known beforehand', () => {
   for (const text of ['', 'plain', 'Größe', '카프카', 'a😀b', 'x'.repeat(200) + 'é']) {
     assert.equal(utf8Length(text), encodeUtf8(text).length)

@@ -185,6 +185,8 @@ function isLowSurrogate(unit: number): boolean {
 
 /** Payloads from this size on are handed on by reference instead of being copied. */
 const REFERENCE_BYTES_MIN = 1024
+/** A writer's next buffer is twice the last one, up to this. */
+const GROWN_BYTES_MAX = 64 * 1024
 
 /**
  * Writers take their room from a slab in common, since a buffer of its own costs a small message more than all of its
@@ -211,10 +213,13 @@ export class ByteWriter {
   #position: number
   /** One past the last byte of `#buffer` that this writer may use. */
   #limit: number
+  /** Bytes that the latest buffer gave this writer. */
+  #capacity: number
   #chunks: Uint8Array[] = []
   #chunkBytes = 0
 
   constructor(capacity = 256) {
+    this.#capacity = capacity
     if (capacity <= SLAB_SHARE_BYTES_MAX) {
       if (capacity > SLAB_BYTES - slabUsed) renewSlab()
       this.#buffer = slab
@@ -351,10 +356,12 @@ export class ByteWriter {
     this.#limit = this.#position
   }
 
+  /** What is written moves into the new buffer where it is little, and stays a chunk where it is much. */
   #grow(length: number): number {
+    if (this.#position - this.#chunkStart >= REFERENCE_BYTES_MIN) this.#closeChunk()
     const pending = this.#buffer.subarray(this.#chunkStart, this.#position)
-    const capacity = this.#limit - this.#chunkStart
-    const grown = new Uint8Array(Math.max(capacity * 2, pending.length + length))
+    this.#capacity = Math.max(Math.min(2 * this.#capacity, GROWN_BYTES_MAX), pending.length + length)
+    const grown = new Uint8Array(this.#capacity)
     grown.set(pending)
     this.#buffer = grown
     this.view = new DataView(grown.buffer)
