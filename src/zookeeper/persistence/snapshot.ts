@@ -66,11 +66,11 @@ class SnapshotSink {
   }
 
   async write(writer: ByteWriter): Promise<void> {
-    for (const chunk of writer.chunks()) {
-      this.#adler = adler32(chunk, 0, chunk.length, this.#adler)
-      await this.#file.write([chunk], this.#position)
-      this.#position += chunk.length
-    }
+    const position = this.#position
+    this.#position += writer.length
+    const chunks = writer.chunks()
+    for (const chunk of chunks) this.#adler = adler32(chunk, 0, chunk.length, this.#adler)
+    await this.#file.write(chunks, position)
   }
 
   get checksum(): number {
