@@ -1,6 +1,5 @@
 /** `samsa zookeeper FILE`: one ZooKeeper server as a process of its own. */
 import { readFileSync } from 'node:fs'
-import { setFlagsFromString } from 'node:v8'
 
 import { nodePlatform } from '#platform/node'
 import { ZooKeeperServer, readZooCfg } from '#zookeeper/server'
@@ -8,14 +7,7 @@ import { ZooKeeperServer, readZooCfg } from '#zookeeper/server'
 import { stopRequested } from './stop.ts'
 import { UserError } from './user-error.ts'
 
-/**
- * By how much V8 lets the heap grow between two collections of all of it. By itself it allows up to four times what is alive, most of
- * it requests that were answered long ago; this halves a busy server's memory and costs it next to nothing.
- */
-const HEAP_GROWTH_PERCENT = 50
-
 export async function zookeeper(file: string): Promise<void> {
-  setFlagsFromString(`--heap-growing-percent=${HEAP_GROWTH_PERCENT}`)
   const platform = nodePlatform({ logLevel: 'info' })
   const { config, warnings } = readZooCfg(platform.files, readSettings(file), jvmFlags())
   for (const warning of warnings) platform.logger.warn(warning)
