@@ -48,11 +48,15 @@ export async function up(options: UpOptions): Promise<void> {
   const stop = stopRequested()
   process.stdout.write(await welcome(platform, cluster, options))
   const loop = new LoopWatch()
-  // ZooKeeper stops by itself when its log cannot be written, and has said so then: nothing may go on without it.
-  const failure = await Promise.race([stop, cluster.zookeeperLost])
+  // ZooKeeper stops by itself when its log cannot be written, a broker when it has no log directory left, and has said so then.
+  const signal = await Promise.race([
+    stop,
+    cluster.zookeeperLost.then(() => null),
+    cluster.brokersGone.then(() => null),
+  ])
   process.stdout.write(`\nStopping. The longest turn of the loop took at most ${loop.longestTurnMs().toFixed(0)} ms.\n`)
   await cluster.close()
-  if (failure instanceof Error) process.exitCode = 1
+  if (signal === null) process.exitCode = 1
 }
 
 /** Servers without the data of the others could outvote them, and all of it would be gone. */

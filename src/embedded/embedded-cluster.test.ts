@@ -74,3 +74,9 @@ test('a server of its own keeps its folder, and is missed at once', () =>
     await zookeeper.close()
     assert.equal(await zookeeperLost, null)
   }))
+
+test('brokers that have closed by themselves are missed', () =>
+  withCluster(1, async ({ brokers, brokersGone }) => {
+    await brokers[0]!.close({ handOver: false })
+    await brokersGone
+  }))

@@ -33,12 +33,15 @@ export class EmbeddedCluster {
    * if they were asked to stop.
    */
   readonly zookeeperLost: Promise<Error | null>
+  /** Resolves when every broker has closed; by itself one does so when no log directory is left to it. */
+  readonly brokersGone: Promise<void>
 
   private constructor(host: string, zookeepers: readonly ZooKeeperServer[], brokers: readonly Broker[]) {
     this.host = host
     this.zookeepers = zookeepers
     this.brokers = brokers
     this.zookeeperLost = lossOf(zookeepers)
+    this.brokersGone = Promise.all(brokers.map(({ stopped }) => stopped)).then(() => {})
   }
 
   /**
