@@ -5,7 +5,6 @@ import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 
 import { Broker, ConfigError, parseServerProperties } from '#broker'
-import { encodeConfig } from '#metadata/znodes'
 import { silentLogger, type Platform } from '#platform'
 import { nodePlatform } from '#platform/node'
 import { ErrorCode, ZERO_UUID, type Api } from '#protocol'
@@ -389,29 +388,25 @@ test('controllers of the past and requests for earlier lives are refused', async
   assert.equal(stale.errorCode, ErrorCode.STALE_BROKER_EPOCH)
 })
 
-test('a configuration of all brokers that only another kind of broker knows is shown, kept, and no obstacle', async (t) => {
+test('a configuration that nobody here knows is taken, shown and kept, as of a plugin; thread counts change by steps', async (t) => {
   const world = await cluster(t)
   const connection = world.connect(await world.start(1))
   await untilController(connection)
-  const zk = await ZooKeeperClient.connect(world.platform, {
-    connect: `127.0.0.1:${world.zookeeperPort}/chroot`,
-    sessionTimeoutMs: 1000,
-  })
-  t.after(() => zk.close())
-  await zk.create('/config/brokers/<default>', encodeConfig({ 'no.such.thing': '1' }))
-  const changed = await connection.send(IncrementalAlterConfigs, {
-    resources: [
-      {
-        resourceType: 4,
-        resourceName: '',
-        configs: [{ name: 'message.max.bytes', configOperation: 0, value: '2000' }],
-      },
-    ],
-    validateOnly: false,
-  })
-  assert.equal(changed.responses[0]!.errorCode, 0)
+  const change = (name: string, value: string) =>
+    connection.send(IncrementalAlterConfigs, {
+      resources: [{ resourceType: 4, resourceName: '', configs: [{ name, configOperation: 0, value }] }],
+      validateOnly: false,
+    })
+  for (const [name, value] of [
+    ['no.such.thing', '1'],
+    ['message.max.bytes', '2000'],
+  ] as const)
+    assert.equal((await change(name, value)).responses[0]!.errorCode, 0)
+  const refused = (await change('num.io.threads', '100')).responses[0]!
+  assert.equal(refused.errorCode, ErrorCode.INVALID_REQUEST)
+  assert.match(refused.errorMessage!, /num\.io\.threads: 100 .* expected 4 to 16/)
   const ofAll = { resources: [{ resourceType: 4, resourceName: '', configurationKeys: null }], includeSynonyms: true }
-  const described = await until(connection, DescribeConfigs, ofAll, ({ results }) => results[0]!.configs.length > 0)
+  const described = await until(connection, DescribeConfigs, ofAll, ({ results }) => results[0]!.configs.length > 1)
   assert.deepEqual(
     described.results[0]!.configs.map(({ name, value, isSensitive }) => [name, value, isSensitive]),
     [

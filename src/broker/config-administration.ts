@@ -30,6 +30,7 @@ import {
   layersOf,
   listenerChangeFault,
   splitList,
+  threadCountFault,
   topicSetting,
   topicSynonymLayers,
   validateTopicTexts,
@@ -359,12 +360,16 @@ export class ConfigAdministration {
       this.#logger.warn(`topic ${topic}: configurations that are not carried out yet: ${waiting.join(', ')}`)
   }
 
-  /** What stands there already may be Apache's and unknown here: it stays and is no reason to refuse another change. */
+  /** As Apache's broker does it accepts what nobody knows, which may be a plugin's; what stands there already is no reason to refuse another change. */
   #validateBroker(entity: string, texts: ReadonlyMap<string, string>, present: ReadonlyMap<string, string>): void {
     for (const [name, text] of texts) {
-      const setting = brokerSetting(name)
       if (text === present.get(name)) continue
-      if (setting === undefined || setting.dynamic === 'no')
+      const setting = brokerSetting(name.replace(LISTENER_PREFIX, ''))
+      if (setting === undefined) {
+        this.#logger.warn(`brokers/${entity}: ${name} is unknown, and kept for whoever knows it`)
+        continue
+      }
+      if (setting.dynamic === 'no' || LISTENER_PREFIX.test(name))
         throw new InvalidRequestError(`Cannot update these configs dynamically: ${name}`)
       if (setting.dynamic === 'perBroker' && entity === DEFAULT_ENTITY)
         throw new InvalidRequestError(`Cannot update per-broker config for all brokers: ${name}`)
@@ -374,7 +379,8 @@ export class ConfigAdministration {
     const layer = entity === DEFAULT_ENTITY ? { clusterDefault: texts } : { perBroker: texts }
     try {
       // Reads all of it: throws where a value does not fit.
-      const fault = listenerChangeFault(this.#config(), brokerConfig({ ...this.#config().texts, ...layer }))
+      const [now, next] = [this.#config(), brokerConfig({ ...this.#config().texts, ...layer })]
+      const fault = listenerChangeFault(now, next) ?? threadCountFault(now.texts, next.texts)
       if (fault !== null) throw new ConfigError(fault)
     } catch (error) {
       throw error instanceof ConfigError ? new InvalidRequestError(error.message) : error

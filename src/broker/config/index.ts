@@ -14,6 +14,7 @@ export {
 export { REPLICA_SELECTORS } from './broker-settings.ts'
 export { listenerChangeFault, type ListenerEndpoint, type Listeners } from './listeners.ts'
 export { parseProperties } from './properties.ts'
+export { threadCountFault } from './thread-counts.ts'
 export { ConfigError, SettingType, splitList, type Setting } from './setting.ts'
 export {
   TOPIC_SETTINGS,

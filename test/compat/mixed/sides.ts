@@ -44,13 +44,19 @@ export class Sides {
       heap: '384M',
       // The cleaner takes another buffer when configurations change: two of the usual 128 MiB are too much for a small heap.
       properties: { 'auto.leader.rebalance.enable': false, 'log.cleaner.dedupe.buffer.size': 10 * 2 ** 20 },
-      propertiesOf: (id, port) => ({
-        listeners: `PLAINTEXT://127.0.0.1:${port},ALONE_${id}://${alone[id - 1]}`,
-        'listener.security.protocol.map': `PLAINTEXT:PLAINTEXT,ALONE_${id}:PLAINTEXT`,
-      }),
+      propertiesOf: (id, port) => listening({ PLAINTEXT: `127.0.0.1:${port}`, [`ALONE_${id}`]: alone[id - 1]! }),
     })
     const apache = SIDES.find((id) => implementations[id - 1] === 'apache')!
     return new Sides(cluster, tools, apache, alone)
+  }
+
+  /** The settings of a broker that has one more listener. */
+  listeningAlso(id: number, name: string, address: string): Record<string, string> {
+    return listening({
+      PLAINTEXT: this.cluster.byId(id).address,
+      [`ALONE_${id}`]: this.#alone[id - 1]!,
+      [name]: address,
+    })
   }
 
   async close(): Promise<void> {
@@ -96,5 +102,17 @@ export class Sides {
     const path = join(this.#folder, name)
     writeFileSync(path, JSON.stringify(content))
     return path
+  }
+}
+
+/** Addresses by listener name, none of them protected, as a broker's settings. */
+function listening(addresses: Readonly<Record<string, string>>): Record<string, string> {
+  return {
+    listeners: Object.entries(addresses)
+      .map(([name, address]) => `${name}://${address}`)
+      .join(','),
+    'listener.security.protocol.map': Object.keys(addresses)
+      .map((name) => `${name}:PLAINTEXT`)
+      .join(','),
   }
 }

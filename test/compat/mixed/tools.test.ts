@@ -5,7 +5,17 @@
 import assert from 'node:assert/strict'
 import { describe, after, before, test } from 'node:test'
 
-import { ToolServer, Wire, batchOf, produce, sleep, startJavaTool, until } from '../../peers/index.ts'
+import {
+  ToolServer,
+  Wire,
+  batchOf,
+  freePorts,
+  metadata,
+  produce,
+  sleep,
+  startJavaTool,
+  until,
+} from '../../peers/index.ts'
 import { MIXES, assigned } from './mixed.ts'
 import { SIDES, Sides } from './sides.ts'
 
@@ -32,6 +42,7 @@ for (const kinds of MIXES)
     test('kafka-configs: topics', () => configuresTopics(sides))
     test('kafka-configs: one broker, and all', () => configuresBrokers(sides))
     test('kafka-configs: levels of loggers', () => configuresLoggers(sides))
+    test('kafka-configs: listeners', () => changesListeners(sides))
     test('kafka-log-dirs and kafka-replica-verification', () => compares(sides))
     test('kafka-get-offsets and kafka-delete-records', () => trims(sides))
     test('kafka-reassign-partitions: slowed, hurried, verified', () => moves(sides))
@@ -120,12 +131,17 @@ async function configuresBrokers(sides: Sides): Promise<void> {
         async () => !(await described(each)).some((line) => line.includes('DYNAMIC_DEFAULT_BROKER_CONFIG')),
       )
   }
-  // Only Apache's broker accepts what nobody knows; ours shows it as that one does, so that the tool does not drop it unseen.
-  await ofAll(sides.apache, ['--alter', '--add-config', 'no.such.thing=1'])
+  // What nobody knows may be a plugin's: taken, and shown, so that the tool does not drop it unseen.
   const unknown = '  no.such.thing=null sensitive=true synonyms={DYNAMIC_DEFAULT_BROKER_CONFIG:no.such.thing=null}'
-  for (const id of SIDES) await until('every broker shows it', async () => (await described(id)).includes(unknown))
-  await sides.same((id) => ofAll(id, ['--describe']))
-  await ofAll(other(sides.apache), ['--alter', '--delete-config', 'no.such.thing'])
+  for (const id of SIDES) {
+    await ofAll(id, ['--alter', '--add-config', 'no.such.thing=1'])
+    for (const each of SIDES)
+      await until('every broker shows it', async () => (await described(each)).includes(unknown))
+    await sides.same((each) => ofAll(each, ['--describe']))
+    await ofAll(other(id), ['--alter', '--delete-config', 'no.such.thing'])
+    for (const each of SIDES)
+      await until('no broker shows it any more', async () => !(await described(each)).includes(unknown))
+  }
 
   const refusal = (change: readonly string[]): Promise<string> =>
     sides.same((id) =>
@@ -136,7 +152,7 @@ async function configuresBrokers(sides: Sides): Promise<void> {
         ...change.map((word) => (word === 'ITSELF' ? String(id) : word)),
       ]),
     )
-  for (const bad of ['broker.rack=elsewhere', `${rate}=-7`, 'message.max.bytes=-1'])
+  for (const bad of ['broker.rack=elsewhere', `${rate}=-7`, 'message.max.bytes=-1', 'num.io.threads=100'])
     assert.equal(await refusal(['--entity-name', 'ITSELF', '--add-config', bad]), 'InvalidRequestException')
   for (const bad of ['broker.rack=elsewhere', 'advertised.listeners=PLAINTEXT://127.0.0.1:1', 'message.max.bytes=-1'])
     assert.equal(await refusal(['--entity-default', '--add-config', bad]), 'InvalidRequestException')
@@ -167,6 +183,33 @@ interface LogDirs {
       readonly partitions: readonly { readonly partition: string; readonly size: number; readonly offsetLag: number }[]
     }[]
   }[]
+}
+
+/** One more listener, and none again, while the broker runs. */
+async function changesListeners(sides: Sides): Promise<void> {
+  const ports = await freePorts(SIDES.length)
+  for (const [index, id] of SIDES.entries()) {
+    const address = `127.0.0.1:${ports[index]!}`
+    const ofBroker = ['--alter', '--entity-type', 'brokers', '--entity-name', String(id)]
+    const settings = sides.listeningAlso(id, 'EXTRA', address)
+    const added = Object.entries(settings).map(([name, text]) => `${name}=[${text}]`)
+    await sides.ask(id, 'kafka-configs', [...ofBroker, '--add-config', added.join(',')])
+    const told = await until('a client of the new listener is told of it', async () => {
+      const { brokers } = await Wire.ask(address, (wire) => metadata(wire, []))
+      return brokers.length > 0 && brokers.map((broker) => `${broker.id} ${broker.host}:${broker.port}`)
+    })
+    assert.deepEqual(told, [`${id} ${address}`])
+    const versions = await tools.run('kafka-broker-api-versions', ['--bootstrap-server', address])
+    assert.match(versions.stdout, new RegExp(`^${address} \\(id: ${id} `, 'm'))
+    await sides.ask(id, 'kafka-configs', [...ofBroker, '--delete-config', Object.keys(settings).join(',')])
+    await until('nobody listens there any more', () =>
+      Wire.ask(address, (wire) => metadata(wire, [])).then(
+        () => false,
+        () => true,
+      ),
+    )
+    assert.match(await sides.ask(id, 'kafka-log-dirs', ['--describe']), /"broker":/)
+  }
 }
 
 async function compares(sides: Sides): Promise<void> {
