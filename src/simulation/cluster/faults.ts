@@ -276,9 +276,11 @@ function diskError(faults: Faults): Fault {
   }
 }
 
-/** Starts a broker again that has given up a directory. */
+/** Starts a broker again that has given up a directory, or may have: one that is still starting does not say so. */
 function restartWithoutDirectories(cluster: SimulatedCluster, machine: BrokerMachine): void {
-  const isWhole = machine.broker?.services.logs.directories.every(({ isOffline }) => !isOffline) ?? true
+  const { broker, process } = machine
+  const isWhole =
+    broker === null ? !process.isRunning : broker.services.logs.directories.every(({ isOffline }) => !isOffline)
   if (isWhole) return
   cluster.crash(machine.process)
   cluster.startBroker(machine)
