@@ -99,6 +99,25 @@ test('a crash in the middle of a move loses nothing: it goes on when the replica
   }
 })
 
+test('what a power failure took of the topic id in the new directory comes back before the replica lives there', async () => {
+  const cluster = await filled(4)
+  const target = otherThan(directoryOf(cluster, 2))
+  const { topicId } = cluster.log(2)
+  assert.notEqual(topicId, null)
+  cluster.manager(2).setThrottles({ leader: Infinity, follower: Infinity, moves: 100 })
+  move(cluster, 2, target)
+  await cluster.world.run(500)
+  const { directory, folder } = cluster.broker(2).logs!.futureLog(TOPIC, 0)!
+  directory.files.open(joinPath(folder, 'partition.metadata'), 'truncate').close()
+  cluster.crash(2)
+  await cluster.start(2)
+  cluster.announce([2])
+  await moved(cluster, 2, target)
+  assert.equal(cluster.log(2).topicId, topicId)
+  await cluster.produced(1, { value: 20 })
+  assert.deepEqual(await cluster.values(2), [...Array(21).keys()])
+})
+
 test('a log that is cut while it moves takes its successor along', async () => {
   const cluster = await filled(5)
   const target = otherThan(directoryOf(cluster, 1))

@@ -149,7 +149,10 @@ class LogMove {
     }
   }
 
-  /** The bulk of it is synced before; where the topic counts synced records only, everything is. */
+  /**
+   * The bulk of it is synced before; where the topic counts synced records only, everything is. A power failure may have taken the topic
+   * id: the controller has told the partition's log of it, and does not tell again.
+   */
   async #takePlace(log: Log): Promise<boolean> {
     const future = this.#future
     this.#caughtUpAt ??= future.logEndOffset
@@ -157,6 +160,7 @@ class LogMove {
     const countsSyncedOnly = Math.min(flushMessages, flushMs) !== UNLIMITED
     const later = log.epochs.entries.filter(({ epoch }) => epoch > future.latestEpoch)
     if (future.recoveryPoint < (countsSyncedOnly ? future.logEndOffset : this.#caughtUpAt)) await future.flush()
+    else if (future.topicId === null && log.topicId !== null) future.assignTopicId(log.topicId)
     else if (later.length > 0) for (const { epoch, startOffset } of later) future.epochs.assign(epoch, startOffset)
     else if (future.nextOffset === log.nextOffset && log.isSettled && future.isIdle) return this.#replace(log)
     await Promise.all([log.settle(), future.idle()])
